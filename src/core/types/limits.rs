@@ -1,0 +1,21 @@
+//! Every bound that is not a setting, in one place. Units stand last in the name.
+
+/// Largest request frame, as ZooKeeper's default `jute.maxbuffer`, in bytes.
+pub const FRAME_BYTES_DEFAULT: usize = 0xf_ffff;
+/// Largest frame of a connection that has not shaken hands yet, in bytes. A connect request has
+/// 45; a native greeting is smaller than this too.
+pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 1024;
+/// Longest time to live of a TTL znode, in milliseconds (ZooKeeper: 2^40 - 1).
+pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
+/// Transactions applied under one write lock, so that readers wait microseconds.
+pub const APPLY_BATCH_MAX: usize = 64;
+/// Znodes written per slice of a background snapshot.
+pub const SNAPSHOT_SLICE_ZNODES: usize = 512;
+/// Requests of one connection that may be in flight behind its socket.
+pub const CONNECTION_REQUESTS_IN_FLIGHT_MAX: usize = 4096;
+/// Bytes of one connection's requests that may be in flight behind its socket.
+pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 8 << 20;
+/// Bytes of unsent output at which a connection stops reading requests.
+pub const CONNECTION_OUTPUT_BYTES_MAX: usize = 4 << 20;
+/// Znodes proposed for reaping by one sweep.
+pub const REAP_BATCH_MAX: usize = 10_000;

@@ -1,0 +1,1 @@
+//! Ostler as a library: the client, and what the `ostler` command is made of.

@@ -1,0 +1,3 @@
+//! The `ostler` command.
+
+fn main() {}
