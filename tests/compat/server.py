@@ -167,7 +167,7 @@ class Server:
             return False
 
     def is_running(self):
-        """True while the process that this server started is alive (one that waits to be reaped is not)."""
+        """True while the process that this server started is alive (a zombie is not)."""
         if self._process is None:
             return False
         if self._child is not None and self._child.pid == self._process[0]:
