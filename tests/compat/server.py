@@ -36,8 +36,10 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 APACHE_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-# A small heap and one compiler: a test server must start fast beside its neighbours.
-JAVA_OPTIONS = "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
+# A small heap and one compiler: a test server must start fast beside its neighbours. Apache decodes
+# digest credentials by the platform's character set, which must not depend on the machine.
+JAVA_OPTIONS = ("-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto "
+                "-Dfile.encoding=UTF-8 -Djava.awt.headless=true")
 # What every suite relies on unless it says otherwise; None as a value removes a key.
 DEFAULT_CONFIG = {
     "tickTime": "1000",
