@@ -40,6 +40,11 @@ APACHE_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 # digest credentials by the platform's character set, which must not depend on the machine.
 JAVA_OPTIONS = ("-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto "
                 "-Dfile.encoding=UTF-8 -Djava.awt.headless=true")
+# Apache reads these from the command line of its JVM only, under these very names. Callers give them
+# as lines of zoo.cfg all the same; for Apache the launcher repeats them as system properties.
+JVM_ONLY = ("jute.maxbuffer", "jute.maxbuffer.extrasize", "readonlymode.enabled",
+            "znode.container.checkIntervalMs", "znode.container.maxPerMinute",
+            "znode.container.maxNeverUsedIntervalMs")
 # What every suite relies on unless it says otherwise; None as a value removes a key.
 DEFAULT_CONFIG = {
     "tickTime": "1000",
@@ -216,6 +221,7 @@ class Server:
             return [str(ostler_binary()), "serve", "--config", str(self.config_path)]
         java = os.environ.get("OSTLER_COMPAT_JAVA", "java")
         options = shlex.split(os.environ.get("OSTLER_COMPAT_JAVA_OPTIONS", JAVA_OPTIONS))
+        options += [f"-D{key}={self.config[key]}" for key in JVM_ONLY if self.config.get(key)]
         return [java, *options, "-cp", apache_class_path(), APACHE_MAIN, str(self.config_path)]
 
     def _write_config(self):

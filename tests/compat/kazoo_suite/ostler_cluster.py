@@ -119,7 +119,7 @@ sys.modules["kazoo.testing.common"] = types.ModuleType("kazoo.testing.common")
 sys.modules["kazoo.testing.common"].ZookeeperCluster = CompatCluster
 
 # Clients that a test left behind would log over pytest's summary when the interpreter ends.
-logging.lastResort = None
+logging.getLogger("kazoo").addHandler(logging.NullHandler())
 
 
 def read_exclusions(path):
