@@ -23,13 +23,6 @@ import org.junit.jupiter.api.Test;
 /** ACLs of every scheme that needs no TLS and no SASL, each permission, and who one is. */
 class AclTest extends ServerTest {
 
-    /** Its digest is in the server's configuration; see run.py. */
-    private static final byte[] SUPER = bytes("super:ostler");
-
-    private static List<ACL> acl(int perms, String scheme, String id) {
-        return List.of(new ACL(perms, new Id(scheme, id)));
-    }
-
     private static String digest(String credentials) throws Exception {
         return DigestAuthenticationProvider.generateDigest(credentials);
     }
@@ -49,7 +42,7 @@ class AclTest extends ServerTest {
         assertEquals(1, set.getAversion());
         assertEquals(0, set.getVersion());
         assertEquals(set.getCzxid(), set.getMzxid());
-        assertEquals(Ids.READ_ACL_UNSAFE, zk.getACL(root, null));
+        assertEquals(Ids.READ_ACL_UNSAFE, zk.getACL(root, new Stat()));
         assertFails(Code.NOAUTH, root, () -> zk.setACL(root, Ids.OPEN_ACL_UNSAFE, -1));
         asSuper(client -> client.setACL(root, Ids.OPEN_ACL_UNSAFE, 1));
         assertFails(Code.BADVERSION, root, () -> zk.setACL(root, Ids.OPEN_ACL_UNSAFE, 1));
@@ -62,14 +55,14 @@ class AclTest extends ServerTest {
             CreateMode.PERSISTENT);
         assertFails(Code.NOAUTH, path, () -> zk.getData(path, false, null));
         assertFails(Code.NOAUTH, path, () -> zk.exists(path, false));
-        assertFails(Code.NOAUTH, path, () -> zk.getACL(path, null));
+        assertFails(Code.NOAUTH, path, () -> zk.getACL(path, new Stat()));
         try (Session wrong = openAs("ada:wrong")) {
             assertFails(Code.NOAUTH, path, () -> wrong.zk.getData(path, false, null));
         }
         try (Session ada = openAs("ada:lovelace")) {
             assertEquals("secret", new String(ada.zk.getData(path, false, null)));
             assertEquals(acl(Perms.ALL, "digest", digest("ada:lovelace")),
-                ada.zk.getACL(path, null));
+                ada.zk.getACL(path, new Stat()));
         }
     }
 
@@ -84,7 +77,7 @@ class AclTest extends ServerTest {
         List<ACL> expected = new ArrayList<>();
         expected.addAll(acl(Perms.ALL, "digest", digest("bob:builder")));
         expected.addAll(acl(Perms.ALL, "digest", digest("carol:singer")));
-        List<ACL> actual = zk.getACL(path, null);
+        List<ACL> actual = zk.getACL(path, new Stat());
         assertEquals(2, actual.size());
         assertTrue(actual.containsAll(expected), actual.toString());
     }
@@ -95,11 +88,11 @@ class AclTest extends ServerTest {
         List<ACL> acl = new ArrayList<>(acl(Perms.ALL, "digest", digest("dan:diver")));
         acl.addAll(Ids.READ_ACL_UNSAFE);
         zk.create(path, null, acl, CreateMode.PERSISTENT);
-        List<ACL> shown = zk.getACL(path, null);
+        List<ACL> shown = zk.getACL(path, new Stat());
         assertEquals(new Id("digest", "dan:x"), shown.get(0).getId());
         assertEquals(Ids.READ_ACL_UNSAFE.get(0), shown.get(1));
         try (Session dan = openAs("dan:diver")) {
-            assertEquals(acl, dan.zk.getACL(path, null));
+            assertEquals(acl, dan.zk.getACL(path, new Stat()));
         }
     }
 
@@ -136,7 +129,7 @@ class AclTest extends ServerTest {
         zk.setACL(path, acl(Perms.DELETE | Perms.ADMIN, "world", "anyone"), -1);
         zk.delete(path + "/new", -1);
         zk.delete(path + "/child", -1);
-        assertEquals(1, zk.getACL(path, null).size());
+        assertEquals(1, zk.getACL(path, new Stat()).size());
         // The parent decides about a delete, not the znode itself.
         zk.delete(path, -1);
     }
@@ -189,27 +182,20 @@ class AclTest extends ServerTest {
     @Test
     void authIsGivenAgainAfterAReconnect() throws Exception {
         String path = root + "/mine";
-        zk.addAuthInfo("digest", bytes("fay:wray"));
-        zk.create(path, bytes("kept"), Ids.CREATOR_ALL_ACL, CreateMode.PERSISTENT);
-        zk.getTestable().closeSocket();
-        session.await(KeeperState.Disconnected);
-        session.await(KeeperState.SyncConnected);
-        assertEquals("kept", text(path));
-        assertFails(Code.NOAUTH, path, () -> {
-            try (Session other = Session.open()) {
-                other.zk.getData(path, false, null);
-            }
-        });
-    }
-
-    /** What is done with a client that has super rights. */
-    private interface Act {
-        void with(ZooKeeper client) throws Exception;
+        try (Gate gate = new Gate(); Session fay = Session.open(gate.connect(), 10_000)) {
+            fay.zk.addAuthInfo("digest", bytes("fay:wray"));
+            fay.zk.create(path, bytes("kept"), Ids.CREATOR_ALL_ACL, CreateMode.PERSISTENT);
+            gate.shut();
+            fay.await(KeeperState.Disconnected);
+            gate.reopen();
+            fay.await(KeeperState.SyncConnected);
+            assertEquals("kept", new String(fay.zk.getData(path, false, null)));
+        }
+        assertFails(Code.NOAUTH, path, () -> zk.getData(path, false, null));
     }
 
     private static void asSuper(Act act) throws Exception {
-        try (Session session = Session.open()) {
-            session.zk.addAuthInfo("digest", SUPER);
+        try (Session session = Session.openSuper()) {
             act.with(session.zk);
         }
     }

@@ -4,6 +4,9 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 
+import java.util.Collection;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -31,6 +34,17 @@ final class EventLog implements Watcher {
         assertNotNull(event, "no event where " + type + " of " + path + " was due");
         assertEquals(type + " " + path, event.getType() + " " + event.getPath());
         return event;
+    }
+
+    /** The next events must be these, each once, as "type path", in any order. */
+    void expectAnyOrder(Collection<String> expected) throws InterruptedException {
+        Set<String> seen = new TreeSet<>();
+        for (int number = 0; number < expected.size(); number++) {
+            WatchedEvent event = events.poll(WAIT_SECONDS, TimeUnit.SECONDS);
+            assertNotNull(event, "only " + seen);
+            seen.add(event.getType() + " " + event.getPath());
+        }
+        assertEquals(new TreeSet<>(expected), seen);
     }
 
     /**

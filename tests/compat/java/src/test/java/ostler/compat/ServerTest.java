@@ -4,6 +4,8 @@ import static java.nio.charset.StandardCharsets.UTF_8;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
@@ -11,6 +13,8 @@ import org.apache.zookeeper.KeeperException.Code;
 import org.apache.zookeeper.ZKUtil;
 import org.apache.zookeeper.ZooDefs.Ids;
 import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.data.ACL;
+import org.apache.zookeeper.data.Id;
 import org.apache.zookeeper.data.Stat;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -26,6 +30,11 @@ abstract class ServerTest {
     /** Path of a persistent znode that no other test knows. */
     protected String root;
 
+    /** What a test does with a client. */
+    protected interface Act {
+        void with(ZooKeeper client) throws Exception;
+    }
+
     @BeforeEach
     final void openSession() throws Exception {
         session = Session.open();
@@ -37,8 +46,10 @@ abstract class ServerTest {
     @AfterEach
     final void removeAll() throws Exception {
         session.close();
-        try (Session cleaner = Session.open()) {
-            ZKUtil.deleteRecursive(cleaner.zk, root);
+        try (Session cleaner = Session.openSuper()) {
+            if (cleaner.zk.exists(root, false) != null) {
+                ZKUtil.deleteRecursive(cleaner.zk, root);
+            }
         }
     }
 
@@ -56,6 +67,11 @@ abstract class ServerTest {
 
     protected static byte[] bytes(String text) {
         return text.getBytes(UTF_8);
+    }
+
+    /** An ACL of one entry. The client looks for null in it, which List.of would not survive. */
+    protected static List<ACL> acl(int perms, String scheme, String id) {
+        return new ArrayList<>(List.of(new ACL(perms, new Id(scheme, id))));
     }
 
     /** The call must fail with this code and name this path. */

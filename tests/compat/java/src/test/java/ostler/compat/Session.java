@@ -3,6 +3,7 @@ package ostler.compat;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.apache.zookeeper.WatchedEvent;
@@ -35,6 +36,13 @@ final class Session implements Watcher, AutoCloseable {
     static Session open(String connect, int timeoutMs) throws Exception {
         Session session = new Session(connect, timeoutMs);
         session.await(KeeperState.SyncConnected);
+        return session;
+    }
+
+    /** A connected new session that may do everything; its digest is in the configuration. */
+    static Session openSuper() throws Exception {
+        Session session = open();
+        session.zk.addAuthInfo("digest", "super:ostler".getBytes(StandardCharsets.UTF_8));
         return session;
     }
 
