@@ -385,29 +385,34 @@ def run(kind, port, count, seed, work):
     """Runs `count` rounds and returns how many failed; prints each failure as it comes."""
     failed = 0
     test, directory = None, None
-    for number in range(count):
-        if test is None:
-            # After a failure nothing that is known still holds: a new server, a new directory.
-            directory = Path(tempfile.mkdtemp(prefix="data-", dir=work))
-            test = CrashTest(kind, port, directory, f"{seed}-{number}")
-            test.begin()
-        last = number == count - 1
-        try:
-            found = test.round(number)
-            if last and not found:
-                found = test.end()
-        except (launcher.ServerError, OSError, ZkError, SessionRefused) as error:
-            found = [f"{type(error).__name__}: {error}"]
-        if found:
-            failed += 1
+    try:
+        for number in range(count):
+            if test is None:
+                # After a failure nothing that is known still holds: new server, new directory.
+                directory = Path(tempfile.mkdtemp(prefix="data-", dir=work))
+                test = CrashTest(kind, port, directory, f"{seed}-{number}")
+                test.begin()
+            if found := one_round(test, number, last=number == count - 1):
+                failed += 1
+                test.abandon()
+                test = None
+                print(f"round {number} failed; its data is kept in {directory}")
+                print("\n".join(f"  {text}" for text in found[:20]), flush=True)
+            if (number + 1) % 25 == 0:
+                print(f"{number + 1} of {count} rounds, {failed} failed", flush=True)
+    finally:
+        if test is not None:
             test.abandon()
-            test = None
-            print(f"round {number} failed; its data is kept in {directory}")
-            for text in found[:20]:
-                print(f"  {text}")
-        if (number + 1) % 25 == 0:
-            print(f"{number + 1} of {count} rounds, {failed} failed", flush=True)
     return failed
+
+
+def one_round(test, number, last):
+    """Violations of one round, a server that does not come back among them."""
+    try:
+        found = test.round(number)
+        return test.end() if last and not found else found
+    except (launcher.ServerError, OSError, ZkError, SessionRefused) as error:
+        return [f"{type(error).__name__}: {error}"]
 
 
 def self_test(kind, port, seed, work):

@@ -316,7 +316,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", choices=launcher.KINDS, default="ostler")
     parser.add_argument("--port", type=int, default=21160)
+    parser.add_argument("--prepare", action="store_true", help="only fetch the package")
     options = parser.parse_args()
+    if options.prepare:
+        shell_home()
+        return 0
     with tempfile.TemporaryDirectory(prefix="ostler-c-") as work:
         passed, failures = run(options.server, options.port, work)
     for text in failures:

@@ -30,10 +30,15 @@ def main():
     parser.add_argument("--server", choices=launcher.KINDS, default="ostler")
     parser.add_argument("--port", type=int, default=21150)
     parser.add_argument("--seconds", type=int, default=500, help="bound on the whole run")
+    parser.add_argument("--prepare", action="store_true", help="only fetch and compile")
     parser.add_argument("maven", nargs="*", help="arguments for Maven")
     options = parser.parse_args()
     build = launcher.cache_directory() / "java"
     build.mkdir(exist_ok=True)
+    if options.prepare:
+        launcher.run_bounded(["mvn", "-q", "-B", "-f", str(HERE / "pom.xml"), "test-compile",
+                              "surefire:help", f"-Dostler.build={build}"], 540)
+        return 0
     with tempfile.TemporaryDirectory(prefix="ostler-java-") as work:
         server = launcher.Server(options.server, work, options.port, CONFIG).start()
         command = [
@@ -45,7 +50,7 @@ def main():
             return run_maven(command, build / "maven.log", options.seconds)
         finally:
             # Tests restart the server by the launcher's command: it may be another process now.
-            launcher.Server.attach(work).kill()
+            launcher.kill_all_under(work)
             (build / "server.log").write_bytes(server.log_path.read_bytes())
 
 

@@ -41,11 +41,12 @@ def main():
     parser.add_argument("--size", type=int, default=1, help="servers in the cluster")
     parser.add_argument("--all", action="store_true", help="run what the list excludes as well")
     parser.add_argument("--seconds", type=int, default=480, help="bound on the whole run")
+    parser.add_argument("--prepare", action="store_true", help="only fetch what is needed")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     options = parser.parse_args()
-    if options.server == "apache":
-        launcher.apache_class_path()
     python = python_with_kazoo()
+    if options.prepare:
+        return 0
     with tempfile.TemporaryDirectory(prefix="ostler-kazoo-") as work:
         environment = dict(
             os.environ, OSTLER_COMPAT_KIND=options.server, OSTLER_COMPAT_WORK=work,
@@ -63,6 +64,9 @@ def main():
         except subprocess.TimeoutExpired:
             print(f"kazoo: not done in {options.seconds} s")
             return 1
+        finally:
+            # pytest ends its servers itself, unless it was ended first.
+            launcher.kill_all_under(work)
 
 
 if __name__ == "__main__":
