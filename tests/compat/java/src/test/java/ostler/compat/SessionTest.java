@@ -172,21 +172,26 @@ class SessionTest extends ServerTest {
 
     @Test
     void sessionMovesWithItsEphemeralsThroughAnotherDoor() throws Exception {
-        try (Gate one = new Gate(); Gate two = new Gate();
-             Session mover = Session.open(one.connect() + "," + two.connect(), 10_000)) {
+        try (Gate one = new Gate(); Gate two = new Gate()) {
+            two.shut();
+            moveToAndFro(one, two);
+        }
+    }
+
+    private void moveToAndFro(Gate one, Gate two) throws Exception {
+        String connect = one.connect() + "," + two.connect();
+        try (Session mover = Session.open(connect, 10_000)) {
             long id = mover.zk.getSessionId();
             ephemeral(mover.zk, root + "/e");
-            for (int times = 0; times < 3; times++) {
-                one.shut();
-                two.reopen();
+            for (int times = 0; times < 4; times++) {
+                Gate from = times % 2 == 0 ? one : two;
+                Gate to = times % 2 == 0 ? two : one;
+                to.reopen();
+                from.shut();
                 mover.await(KeeperState.Disconnected);
                 mover.await(KeeperState.SyncConnected);
                 assertEquals(id, mover.zk.getSessionId());
                 assertEquals(id, mover.zk.exists(root + "/e", false).getEphemeralOwner());
-                one.reopen();
-                two.shut();
-                mover.await(KeeperState.Disconnected);
-                mover.await(KeeperState.SyncConnected);
             }
         }
     }

@@ -17,7 +17,7 @@ import org.apache.zookeeper.ZooKeeperMain;
  * ({@link #once}).
  *
  * <p>The shell's commands keep the streams that they find when their class is loaded. So streams of
- * ours that never change stand there first, and what they receive is cut off after each command.
+ * ours that never change stand there first, and are emptied before each command.
  */
 final class Shell implements AutoCloseable {
 
@@ -43,18 +43,18 @@ final class Shell implements AutoCloseable {
 
     /** Runs one line as if it were typed. */
     Printed run(String line) throws Exception {
-        OUT.take();
-        ERR.take();
+        OUT.clear();
+        ERR.clear();
         main.executeLine(line);
-        return new Printed(OUT.take(), ERR.take(), 0);
+        return new Printed(OUT.text(), ERR.text(), 0);
     }
 
-    /** Waits until what commands and watches print on stdout holds this text. */
+    /** Waits until what was printed on stdout since the last command began holds this text. */
     void awaitPrinted(String text) throws InterruptedException {
         long deadline = System.currentTimeMillis() + WAIT_MS;
-        while (!OUT.peek().contains(text)) {
+        while (!OUT.text().contains(text)) {
             if (System.currentTimeMillis() > deadline) {
-                fail("never printed: " + text + "\nbut: " + OUT.peek());
+                fail("never printed: " + text + "\nbut: " + OUT.text());
             }
             Thread.sleep(10);
         }
@@ -93,7 +93,7 @@ final class Shell implements AutoCloseable {
         }
     }
 
-    /** Collects what is printed until someone takes it. */
+    /** Collects what is printed until it is cleared. */
     private static final class Sink extends OutputStream {
         private final ByteArrayOutputStream bytes = new ByteArrayOutputStream();
 
@@ -107,13 +107,11 @@ final class Shell implements AutoCloseable {
             bytes.write(data, from, length);
         }
 
-        synchronized String take() {
-            String text = peek();
+        synchronized void clear() {
             bytes.reset();
-            return text;
         }
 
-        synchronized String peek() {
+        synchronized String text() {
             return bytes.toString(UTF_8);
         }
     }
