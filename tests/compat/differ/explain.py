@@ -26,7 +26,6 @@ def _free(name):
 
 RULES = (
     Rule("delete-container-refused", _free("delete-container-refused"), resync=True),
-    Rule("ttl-without-ttl-mode-refused", _free("ttl-without-ttl-mode-refused"), resync=True),
 )
 
 

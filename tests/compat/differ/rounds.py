@@ -195,19 +195,26 @@ def random_round(game, requests):
         if draw < 0.9 and game.live():
             size = game.rng.randrange(1, 26)
             conn = game.rng.choice(game.live())
-            yield from game.batch(conn, [_with_xid(game, ops.random_request(game.world))
-                                         for _ in range(size)])
-            sent += size
+            chosen = _requests(game, size)
+            yield from game.batch(conn, chosen)
+            sent += len(chosen)
         else:
             yield from _unusual(game)
             sent += 2
     yield from finish(game)
 
 
-def _with_xid(game, request):
-    if request.xid is None and game.rng.random() < 0.01:
-        request.xid = game.rng.choice(ODD_XIDS)
-    return request
+def _requests(game, size):
+    """Up to `size` random requests for one batch."""
+    found = []
+    while len(found) < size:
+        request = ops.random_request(game.world)
+        if request.xid is None and game.rng.random() < 0.01:
+            request.xid = game.rng.choice(ODD_XIDS)
+        found.append(request)
+        if ops.unsettled(request):
+            break
+    return found
 
 
 def _bring_back(game):
@@ -262,7 +269,7 @@ def _drop(game, conn):
 def _drop_and_back(game, conn):
     name = game.session_on(conn)
     yield from game.drop(conn)
-    tail = [ops.random_request(game.world) for _ in range(game.rng.randrange(0, 3))]
+    tail = _requests(game, game.rng.randrange(0, 4))
     yield from game.connect(session_of=name, tail=tail, literal_zxid=False,
                             last_zxid=game.rng.randrange(-2, 2))
 

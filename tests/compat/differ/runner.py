@@ -12,8 +12,11 @@ import dataclasses
 
 import encode as e
 from compare import connect_items, difference, items, unordered
-from decode import zxid_of
+from decode import error_of, zxid_of
 from script import MARKER, MARKER_XID, Batch, Connect, Drop, Raw, count
+
+CLOSING_ERRORS = (-6, -115, -124)
+CLOSE_SECONDS = 1.0
 
 
 class Unreachable(Exception):
@@ -85,7 +88,11 @@ class Pair:
         frames = []
         if alone:
             # The reply may come out of turn or be followed by a close: ask for quiet after it.
-            frames = connection.frames(until_xid=step.requests()[-1].reply_xid)
+            request = step.requests()[-1]
+            frames = connection.frames(until_xid=request.reply_xid)
+            if frames and (request.op == e.CLOSE_SESSION or error_of(frames[-1]) in CLOSING_ERRORS):
+                # The close follows the reply, but not at once.
+                frames += connection.frames(seconds=CLOSE_SECONDS)
             connection.send(MARKER)
         frames += connection.frames(until_xid=MARKER_XID)
         return items(connection, side.mapping, step.requests(), frames, True)

@@ -38,21 +38,23 @@ class Connection:
         except TimeoutError:
             self.silent = True
 
-    def frames(self, until_xid=None, count=None):
+    def frames(self, until_xid=None, count=None, seconds=None):
         """Frames up to and with the one whose xid is `until_xid`, or `count`, or until the close.
 
-        A frame here is the payload without its length.
+        A frame here is the payload without its length. A server that sends nothing for too long
+        is marked silent, unless the caller gave the `seconds` it wants to wait.
         """
         found = []
-        deadline = time.monotonic() + SILENCE_SECONDS
+        deadline = time.monotonic() + (seconds or SILENCE_SECONDS)
         while not self.closed and not self.silent:
-            for frame in self._split():
-                found.append(frame)
+            found.extend(self._split())
             if count is not None and len(found) >= count:
                 break
             if until_xid is not None and found and xid_of(found[-1]) == until_xid:
                 break
-            self._receive(deadline)
+            if not self._receive(deadline):
+                self.silent = seconds is None
+                break
         return found
 
     def _split(self):
@@ -66,18 +68,19 @@ class Connection:
         self.pending = data[at:]
 
     def _receive(self, deadline):
+        """Takes in what has come or notes the close; False when the deadline passed first."""
         try:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))
             piece = self.socket.recv(READ_BYTES)
         except TimeoutError:
-            self.silent = True
-            return
+            return False
         except ConnectionResetError:
             piece = b""
         if piece:
             self.pending += piece
         else:
             self.closed = True
+        return True
 
     def close(self):
         self.closed = True

@@ -1,2 +1,44 @@
-def all_for(variant):
-    return []
+"""The systematic rounds: tours through every operation, field and form of malformed input.
+
+What lives here: the list of them. Each is a function of the Game that yields steps, as a random
+round does; they live in sweep_bytes.py (forms), sweep_fields.py (contents), sweep_watches.py and
+sweep_groups.py (operations that belong together).
+"""
+
+import sweep_bytes
+import sweep_fields
+import sweep_groups
+import sweep_watches
+from rounds import begin, finish
+
+_SWEEPS = {
+    "truncated": sweep_bytes.truncated, "extra-bytes": sweep_bytes.extra_bytes,
+    "lying-lengths": sweep_bytes.lying_lengths, "opcodes": sweep_bytes.opcodes,
+    "frames": sweep_bytes.frames, "connects": sweep_bytes.connects,
+    "connect-bytes": sweep_bytes.connect_bytes, "xids": sweep_bytes.xids,
+    "paths": sweep_fields.paths, "flags": sweep_fields.flags, "versions": sweep_fields.versions,
+    "acls": sweep_fields.acls, "permissions": sweep_fields.permissions,
+    "auths": sweep_fields.auths, "sequences": sweep_fields.sequences, "sizes": sweep_fields.sizes,
+    "ttls": sweep_fields.ttls,
+    "watches": sweep_watches.matrix, "watch-removal": sweep_watches.removal,
+    "set-watches": sweep_watches.catching_up, "watch-acls": sweep_watches.filtered,
+    "watch-pairs": sweep_watches.pairs,
+    "multi": sweep_groups.multi, "multi-forms": sweep_groups.multi_forms,
+    "multi-read": sweep_groups.multi_read, "quotas": sweep_groups.quotas,
+    "sessions": sweep_groups.sessions, "zookeeper-tree": sweep_groups.zookeeper_tree,
+    "scrap": sweep_groups.scrap,
+}
+
+
+def all_for(_variant):
+    """(name, round) of every systematic round; the same for each server setting."""
+    return [(name, _whole(sweep)) for name, sweep in _SWEEPS.items()]
+
+
+def _whole(sweep):
+    """A sweep between the start and the end that every round has."""
+    def play(game):
+        conn = yield from begin(game)
+        yield from sweep(game, conn)
+        yield from finish(game)
+    return play

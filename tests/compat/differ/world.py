@@ -32,8 +32,8 @@ ODD_TAILS = (
 )
 ODD_PATHS = (
     None, b"", b"a", b"abc/def", b" /a", b".", b"..", b"//", b"///", b"/.", b"/..", b"/zookeeper/",
-    b"/zookeeper/quota/", b"/zookeeper/nothing", b"/nowhere", b"/nowhere/x", b"\x00", b"/\x00",
-    b"\xff\xfe", b"/zookeeper/config/x")
+    b"/zookeeper/quota/", b"/zookeeper/nothing/x", b"/nowhere/x", b"\x00", b"/\x00",
+    b"\xff\xfe", b"/zookeeper/config/x/y")
 
 
 @dataclasses.dataclass
