@@ -30,6 +30,8 @@ from runner import Unreachable  # noqa: E402
 from shrink import shrink  # noqa: E402
 
 RANDOM_ROUND_REQUESTS = 400
+# The same difference shows again and again until it is mended: enough is enough.
+REPEATS_MAX = 5
 
 
 class Failure(Exception):
@@ -50,6 +52,7 @@ class Run:
         self.explained = collections.Counter()
         self.passed = 0
         self.failures = []
+        self.seen = collections.Counter()
         self.numbers = itertools.count(1)
         self.started = time.monotonic()
 
@@ -73,7 +76,8 @@ class Run:
         self.bench.stop()
 
     def _enough(self):
-        return len(self.failures) >= self.options.failures
+        return (len(self.seen) >= self.options.failures
+                or len(self.failures) >= REPEATS_MAX * self.options.failures)
 
     def _round(self, name, play, variant, seed):
         number = next(self.numbers)
@@ -112,14 +116,23 @@ class Run:
     def _record(self, name, variant, root, failure):
         """Prints a difference with the shortest steps that show it, and starts afresh."""
         self.failures.append(name)
-        self.bench.restart()
         steps = failure.steps
         difference = failure.difference
-        if not self.options.no_shrink:
-            steps, difference, again = shrink(self.bench, steps, difference, root, self.numbers)
+        signature = difference.signature()
+        if signature in self.seen:
+            self.seen[signature] += 1
+            print(f"\nAGAIN in {name}: {difference.field} of "
+                  f"{difference.request or 'a step'}"[:200], flush=True)
             self.bench.restart()
+            return
+        self.seen[signature] = 1
+        if not self.options.no_shrink:
+            self.bench.restart()
+            steps, difference, again = shrink(self.bench, steps, difference, root, self.numbers)
             name += "" if again else " (did not show again in a rerun)"
         print(describe(name, self.options.seed, variant, steps, difference), flush=True)
+        if not self._enough():
+            self.bench.restart()
 
     def close(self):
         print("\nexplained differences:" if self.explained else "\nno explained differences")
@@ -147,7 +160,7 @@ def parse(arguments):
     parser.add_argument("--variant", choices=[name for name, _ in VARIANTS],
                         help="only this server setting")
     parser.add_argument("--only", help="only the rounds of this name (or 'random')")
-    parser.add_argument("--failures", type=int, default=10, help="give up after so many")
+    parser.add_argument("--failures", type=int, default=10, help="give up after so many different ones")
     parser.add_argument("--no-shrink", action="store_true", help="report whole scripts")
     parser.add_argument("--work", help="directory for the servers' files (default: temporary)")
     return parser.parse_args(arguments)

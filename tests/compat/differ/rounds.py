@@ -8,6 +8,7 @@ The systematic rounds are in sweeps.py and its neighbours.
 
 import encode as e
 import ops
+import quota
 from script import Batch, Connect, Drop, Raw, Request
 from world import SUPER, USERS, World
 
@@ -187,13 +188,19 @@ def random_round(game, requests):
     for conn in game.live():
         if game.rng.random() < 0.4:
             yield from game.auth(conn, b"digest", game.rng.choice(USERS))
+    with_quota = game.rng.random() < 0.4
+    if with_quota:
+        path = game.root if game.rng.random() < 0.5 else game.root + b"/a"
+        yield from quota.limit_node(game, conn=game.live()[0], path=path,
+                                    limit=game.rng.choice(quota.LIMITS))
     sent = 0
     while sent < requests:
         if not game.live():
             yield from _bring_back(game)
         draw = game.rng.random()
         if draw < 0.9 and game.live():
-            size = game.rng.randrange(1, 26)
+            # With limits enforced, what is pipelined behind a write is a matter of luck.
+            size = 1 if with_quota and game.variant == "quota" else game.rng.randrange(1, 26)
             conn = game.rng.choice(game.live())
             chosen = _requests(game, size)
             yield from game.batch(conn, chosen)

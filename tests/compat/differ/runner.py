@@ -11,9 +11,10 @@ shows the change, so once the marker read is answered on a connection its events
 import dataclasses
 
 import encode as e
-from compare import connect_items, difference, items, unordered
+import words
+from compare import Difference, connect_items, difference, items, unordered
 from decode import error_of, zxid_of
-from script import MARKER, MARKER_XID, Batch, Connect, Drop, Raw, count
+from script import MARKER, MARKER_XID, Connect, Drop, Word, count
 
 CLOSING_ERRORS = (-6, -115, -124)
 CLOSE_SECONDS = 1.0
@@ -57,6 +58,8 @@ class Pair:
         index = self.steps_done
         self.steps_done += 1
         self.answered += count(step)
+        if isinstance(step, Word):
+            return self._word(index, step.word)
         observed = self._act(step)
         others = [conn for conn in self._connections() if conn not in observed]
         observed.update(self._quiet(others))
@@ -82,6 +85,20 @@ class Pair:
             frame = step.frame(side)
             side.connections[step.conn].send(frame if alone else frame + MARKER)
         return {step.conn: [self._read_batch(side, step, alone) for side in self.sides]}
+
+    def _word(self, index, word):
+        try:
+            left, right = (set(words.shapes(word, words.ask(side.port, word)))
+                           for side in self.sides)
+        except OSError as error:
+            raise Unreachable(f"four-letter word {word}: {error}") from error
+        if left == right:
+            return Outcome({}, [], self.left.live())
+        only_left, only_right = tuple(sorted(left - right)), tuple(sorted(right - left))
+        found = Difference(index, -1, f"word {word}", only_left, only_right, None,
+                           ("lines of left alone", *only_left),
+                           ("lines of right alone", *only_right))
+        return Outcome({}, [found], self.left.live())
 
     def _read_batch(self, side, step, alone):
         connection = side.connections[step.conn]

@@ -177,6 +177,22 @@ class Drop:
         return [f"drop conn {self.conn}"]
 
 
+@dataclasses.dataclass
+class Word:
+    """A four-letter word, on a connection of its own."""
+
+    word: str
+
+    def requests(self):
+        return []
+
+    def moved(self, _old, _new):
+        return self
+
+    def lines(self):
+        return [f"four-letter word {self.word!r}"]
+
+
 def count(step):
     """How many requests a step is, for the closing line."""
     if isinstance(step, Drop):

@@ -23,6 +23,7 @@ class Shrinker:
         self.root = root
         self.numbers = numbers
         self.tries = 0
+        self.shown_under = root
         self.deadline = time.monotonic() + SECONDS_MAX
 
     def exhausted(self):
@@ -32,15 +33,19 @@ class Shrinker:
         """The difference when `steps` show it again, else None."""
         self.tries += 1
         pair = self.bench.pair
-        moved = [step.moved(self.root, ROOT_FORM % next(self.numbers)) for step in steps]
+        root = ROOT_FORM % next(self.numbers)
+        moved = [step.moved(self.root, root) for step in steps]
         try:
             pair.begin_round()
             for step in moved:
                 outcome = pair.perform(step)
                 for found in outcome.differences:
                     rule = rule_for(found, step)
+                    if rule is None and found.signature() == self.wanted:
+                        self.shown_under = root
+                        return found
                     if rule is None:
-                        return found if found.signature() == self.wanted else None
+                        return None
                     if rule.resync:
                         pair.resynchronise()
         except Unreachable:
@@ -94,5 +99,5 @@ def shrink(bench, steps, difference, root, numbers):
     steps, best = shrinker.without_steps(steps, best)
     steps, best = shrinker.without_requests(steps, best)
     steps, best = shrinker.without_steps(steps, best)
-    # The runs used other root names than the steps do: shown are the steps' own.
-    return steps, best, True
+    # The last run that showed it had a root name of its own, which is in its answers.
+    return [step.moved(root, shrinker.shown_under) for step in steps], best, True

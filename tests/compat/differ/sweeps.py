@@ -5,6 +5,7 @@ round does; they live in sweep_bytes.py (forms), sweep_fields.py (contents), swe
 sweep_groups.py (operations that belong together).
 """
 
+import quota
 import sweep_bytes
 import sweep_fields
 import sweep_groups
@@ -24,15 +25,22 @@ _SWEEPS = {
     "set-watches": sweep_watches.catching_up, "watch-acls": sweep_watches.filtered,
     "watch-pairs": sweep_watches.pairs,
     "multi": sweep_groups.multi, "multi-forms": sweep_groups.multi_forms,
-    "multi-read": sweep_groups.multi_read, "quotas": sweep_groups.quotas,
+    "multi-read": sweep_groups.multi_read, "quotas": quota.quotas,
     "sessions": sweep_groups.sessions, "zookeeper-tree": sweep_groups.zookeeper_tree,
-    "scrap": sweep_groups.scrap,
+    "words": sweep_groups.four_letter_words, "scrap": sweep_groups.scrap,
 }
 
 
-def all_for(_variant):
-    """(name, round) of every systematic round; the same for each server setting."""
-    return [(name, _whole(sweep)) for name, sweep in _SWEEPS.items()]
+# A server setting changes only what these ask; the plain servers get every round.
+_CHANGED_BY = {
+    "quota": ("quotas", "flags", "ttls", "sequences", "sizes", "multi", "multi-forms"),
+    "no-ttl": ("flags", "ttls", "sequences", "multi", "multi-forms", "truncated", "scrap"),
+}
+
+
+def all_for(variant):
+    """(name, round) of every systematic round for a server setting."""
+    return [(name, _whole(_SWEEPS[name])) for name in _CHANGED_BY.get(variant, _SWEEPS)]
 
 
 def _whole(sweep):
