@@ -20,6 +20,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import alone  # noqa: E402
 import rounds  # noqa: E402
 import sweeps  # noqa: E402
 from bench_of_two import Bench, VARIANTS  # noqa: E402
@@ -73,7 +74,19 @@ class Run:
         while self.passed < target and not self._enough() and self.options.only in (None, "random"):
             count += 1
             self._round(f"{variant}/random {count}", random_play, variant, rng.getrandbits(64))
+        if self.options.only in (None, "alone"):
+            self._alone(variant)
         self.bench.stop()
+
+    def _alone(self, variant):
+        """What can be asked of Ostler only."""
+        for name, side in zip(self.bench.names, self.bench.pair.sides):
+            if name == "ostler":
+                passed, failures = alone.check(side.port, variant)
+                self.passed += passed
+                self.failures += failures
+                for failure in failures:
+                    print(f"\nFAILED {variant}/alone: {failure}", flush=True)
 
     def _enough(self):
         return (len(self.seen) >= self.options.failures

@@ -23,6 +23,7 @@ _REPLACED = (
     (re.compile(r"0x[0-9a-f]+"), "HEX"),
     (re.compile(r"-?\d+(\.\d+)?(E-?\d+)?"), "N"),
 )
+_NAMESPACE = re.compile(r"^(zk_[a-z]+_).*_((read|write|quota)[a-z_]*_per_namespace)")
 _PATH = re.compile(r"(=|^\t?)/\S+")
 _LOP = re.compile(r"lop=[A-Z0-9]+")
 
@@ -54,6 +55,7 @@ def shapes(word, text):
 def _shape(word, line):
     if line.startswith(("Zookeeper version:", "zk_version")):
         return line.split(":")[0].split("\t")[0] + " VERSION"
+    line = _NAMESPACE.sub(r"\1NAMESPACE_\2", line)
     # An operation not yet seen has no cxid and NA for a name: a listing of either is one shape.
     line = _LOP.sub("lop=OP", line).replace("lcxid=", "")
     for pattern, name in _REPLACED:
