@@ -10,7 +10,6 @@ import struct
 import encode as e
 from compare import connect_items
 from decode import error_of
-from script import MARKER, MARKER_XID
 from side import Connection
 
 ROOT = b"/alone"
@@ -94,12 +93,3 @@ def apache_password(session):
         state = (state * 0x5DEECE66D + 0xB) & (2**48 - 1)
         words.append(struct.pack("<I", (state >> 16) & 0xFFFFFFFF))
     return b"".join(words)
-
-
-def is_alive(port):
-    """True when a new session is answered a read."""
-    client = Client(port)
-    client.connection.send(MARKER)
-    frames = client.connection.frames(until_xid=MARKER_XID)
-    client.close()
-    return bool(frames)

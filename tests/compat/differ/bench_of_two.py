@@ -9,7 +9,7 @@ import time
 
 from faults import Proxy
 from runner import Pair
-from server import JAVA_OPTIONS, Server, ServerError
+from server import JAVA_OPTIONS, Server
 from side import Side
 from world import SUPER_DIGEST
 
@@ -89,12 +89,6 @@ class Bench:
         time.sleep(0.2)
         return "\n".join(f"{server.kind} is gone:\n{server.log_tail(10)}"
                          for server in self.servers if not server.is_running())
-
-    def is_alive(self):
-        try:
-            return all(server.is_serving() for server in self.servers)
-        except ServerError:
-            return False
 
     @property
     def events(self):

@@ -173,7 +173,8 @@ def parse(arguments):
     parser.add_argument("--variant", choices=[name for name, _ in VARIANTS],
                         help="only this server setting")
     parser.add_argument("--only", help="only the rounds of this name (or 'random')")
-    parser.add_argument("--failures", type=int, default=10, help="give up after so many different ones")
+    parser.add_argument("--failures", type=int, default=10,
+                        help="give up after so many different ones")
     parser.add_argument("--no-shrink", action="store_true", help="report whole scripts")
     parser.add_argument("--work", help="directory for the servers' files (default: temporary)")
     return parser.parse_args(arguments)

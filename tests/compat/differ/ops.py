@@ -27,7 +27,8 @@ def create2(world):
 def create_container(world):
     path = world.child()
     flags = 4 if world.rng.random() < 0.8 else world.flags()
-    return Request(e.CREATE_CONTAINER, e.create(path, world.data(), world.acl(), flags), target=path)
+    body = e.create(path, world.data(), world.acl(), flags)
+    return Request(e.CREATE_CONTAINER, body, target=path)
 
 
 def create_ttl(world):

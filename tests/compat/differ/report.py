@@ -5,7 +5,6 @@ What lives here: rendering only. Caller: differ.py.
 
 import readable
 from decode import STAT_FIELDS
-from script import Drop
 
 ERRORS = {
     0: "OK", -1: "SYSTEMERROR", -2: "RUNTIMEINCONSISTENCY", -5: "MARSHALLINGERROR",
@@ -21,11 +20,11 @@ ERRORS = {
 def describe(name, seed, variant, steps, difference):
     """The report of one difference, several lines."""
     lines = ["", f"DIFFERENCE in {name} (seed {seed}, --variant {variant}): {difference.field}"]
-    lines += [f"  {line}" for step in steps[:difference.step] for line in _lines(step)]
+    lines += [f"  {line}" for step in steps[:difference.step] for line in step.lines()]
     at_fault = steps[difference.step] if difference.step < len(steps) else None
     if at_fault is not None:
         requests = at_fault.requests()
-        lines += [f"  {line}" for line in _lines(at_fault)]
+        lines += [f"  {line}" for line in at_fault.lines()]
         if difference.request is not None and difference.request in requests and len(requests) > 1:
             lines.append(f"  at: {difference.request}")
     lines.append(f"  seen on conn {difference.conn}:")
@@ -34,10 +33,6 @@ def describe(name, seed, variant, steps, difference):
     lines.append(f"    right: {_value(difference.field, difference.right)}   "
                  f"{_item(difference.right_item)}")
     return "\n".join(lines)
-
-
-def _lines(step):
-    return step.lines()
 
 
 def _value(field, value):
@@ -65,8 +60,3 @@ def _part(value):
     if isinstance(value, tuple) and len(value) == len(STAT_FIELDS):
         return "{" + " ".join(f"{name}={part}" for name, part in zip(STAT_FIELDS, value)) + "}"
     return repr(value)
-
-
-def step_count(steps):
-    """Steps that reach a server, for the one-line summary."""
-    return sum(not isinstance(step, Drop) for step in steps)

@@ -18,8 +18,9 @@ ODD_XIDS = (0, -3, -4, -8, -9, -2**31, 2**31 - 100, 1)
 UNKNOWN_OPS = (0, -1, 10, 13, 23, 99, 108, 200, 999, -2, -9, -12, 2**31 - 1, -2**31)
 BAD_AUTHS = ((b"digest", None), (b"digest", b""), (b"digest", b"nocolon"), (b"digest", b"a:b:c"),
              (b"digest", b":"), (b"digest", b"super:wrong"), (b"world", b"anyone"), (b"ip", b""),
-             (b"auth", b""), (b"x509", b""), (b"ensemble", b"x"), (b"super", b""), (b"nobody", b"x"),
-             (b"", b""), (None, b""), (b"Digest", b"ann:one"), (b"digest", b"\xff\xfe:\x00"))
+             (b"auth", b""), (b"x509", b""), (b"ensemble", b"x"), (b"super", b""),
+             (b"nobody", b"x"), (b"", b""), (None, b""), (b"Digest", b"ann:one"),
+             (b"digest", b"\xff\xfe:\x00"))
 
 
 class Game:

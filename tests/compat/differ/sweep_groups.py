@@ -25,7 +25,8 @@ def multi(game, conn):
             (e.DELETE, e.path_int(root + b"/m/c", -1)), (e.DELETE, e.path_int(root + b"/m/l", 0))]
     bad = [(e.CREATE, e.create(root + b"/m")), (e.CREATE, e.create(root + b"/no/x")),
            (e.CREATE, e.create(root + b"/e/x")), (e.CREATE, e.create(root + b"/x/..")),
-           (e.CREATE2, e.create(root + b"/y", acl=[])), (e.CREATE2, e.create(root + b"/y", flags=9)),
+           (e.CREATE2, e.create(root + b"/y", acl=[])),
+           (e.CREATE2, e.create(root + b"/y", flags=9)),
            (e.CREATE_TTL, e.create_ttl(root + b"/y", ttl=0)), (e.DELETE, e.path_int(root, -1)),
            (e.DELETE, e.path_int(root + b"/no", -1)), (e.DELETE, e.path_int(b"/", -1)),
            (e.SET_DATA, e.set_data(root + b"/m", b"", 99)), (e.CHECK, e.path_int(root + b"/m", 99)),
@@ -87,8 +88,9 @@ def multi_forms(game, conn):
 def multi_read(game, conn):
     """Reads together: each fails alone, watches are not set."""
     root = game.root
+    unreadable = [(e.WRITE, "world", "anyone")]
     yield from game.batch(conn, [Request(e.CREATE, e.create(root + b"/r", None)),
-                                 Request(e.CREATE, e.create(root + b"/x", b"", [(2, "world", "anyone")]))])
+                                 Request(e.CREATE, e.create(root + b"/x", b"", unreadable))])
     kinds = [(op, e.path_watch(path, watch)) for op in (e.GET_DATA, e.GET_CHILDREN)
              for path in (root, root + b"/r", root + b"/no", root + b"/x", b"/", b"abc", b"",
                           b"/zookeeper/config") for watch in (False, True)]
@@ -154,7 +156,8 @@ def zookeeper_tree(game, conn):
                 (None, "1", None, 0), (None, None, "server.1=a:1:2;3", 5), ("", "", "", -2**63))])
     yield from game.batch(conn, [
         Request(e.SET_DATA, e.set_data(b"/zookeeper/config", b"x")),
-        Request(e.SET_DATA, e.set_data(b"/", b"root data")), Request(e.GET_DATA, e.path_watch(b"/")),
+        Request(e.SET_DATA, e.set_data(b"/", b"root data")),
+        Request(e.GET_DATA, e.path_watch(b"/")),
         Request(e.SET_DATA, e.set_data(b"/", b"")),
         Request(e.SET_DATA, e.set_data(b"/zookeeper", b"")),
         Request(e.SET_DATA, e.set_data(b"/zookeeper/quota", None)),
