@@ -24,10 +24,11 @@ RAW_PROPERTIES = "-Dznode.container.checkIntervalMs=86400000"
 SETTINGS = {
     "plain": {},
     "quota": {"enforceQuota": "true"},
-    "no-ttl": {"extendedTypesEnabled": "false"},
+    "no-ttl": {"extendedTypesEnabled": "false", "4lw.commands.whitelist": "srvr, ruok, mntr"},
+    "expiry": {"minSessionTimeout": "2000"},
 }
-# How much of a run each gets.
-VARIANTS = (("plain", 6), ("quota", 3), ("no-ttl", 1))
+# How much of a run each gets; 0 is for the systematic rounds only.
+VARIANTS = (("plain", 6), ("quota", 3), ("no-ttl", 1), ("expiry", 0))
 
 
 class Bench:

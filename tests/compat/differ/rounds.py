@@ -9,7 +9,7 @@ The systematic rounds are in sweeps.py and its neighbours.
 import encode as e
 import ops
 import quota
-from script import Batch, Connect, Drop, Raw, Request
+from script import Await, Batch, Connect, Drop, Raw, Request
 from world import SUPER, USERS, World
 
 ROOT_FORM = b"/R%06d"
@@ -88,6 +88,10 @@ class Game:
 
     def drop(self, conn):
         outcome = yield Drop(conn)
+        self._lose(outcome)
+
+    def wait(self, conn, events, seconds):
+        outcome = yield Await(conn, events, seconds)
         self._lose(outcome)
 
     def auth(self, conn, scheme, token, kind=0):

@@ -14,7 +14,7 @@ import encode as e
 import words
 from compare import Difference, connect_items, difference, items, unordered
 from decode import error_of, zxid_of
-from script import MARKER, MARKER_XID, Connect, Drop, Word, count
+from script import MARKER, MARKER_XID, Await, Connect, Drop, Word, count
 
 CLOSING_ERRORS = (-6, -115, -124)
 CLOSE_SECONDS = 1.0
@@ -80,6 +80,8 @@ class Pair:
             return {step.conn: self._connect(step)}
         if step.conn not in self.left.connections or step.conn not in self.right.connections:
             return {}
+        if isinstance(step, Await):
+            return {step.conn: [self._await(side, step) for side in self.sides]}
         alone = any(request.alone for request in step.requests())
         for side in self.sides:
             frame = step.frame(side)
@@ -99,6 +101,13 @@ class Pair:
                            ("lines of left alone", *only_left),
                            ("lines of right alone", *only_right))
         return Outcome({}, [found], self.left.live())
+
+    def _await(self, side, step):
+        connection = side.connections[step.conn]
+        frames = connection.frames(count=step.events, seconds=step.seconds)
+        connection.send(MARKER)
+        frames += connection.frames(until_xid=MARKER_XID)
+        return items(connection, side.mapping, [], frames, True)
 
     def _read_batch(self, side, step, alone):
         connection = side.connections[step.conn]
@@ -161,7 +170,8 @@ class Pair:
         return items(connection, side.mapping, [], frames, True)
 
     def _judge(self, index, step, observed):
-        closing = any(request.op == e.CLOSE_SESSION for request in step.requests())
+        closing = isinstance(step, Await) or any(
+            request.op == e.CLOSE_SESSION for request in step.requests())
         differences, left_items = [], {}
         for conn, (left, right) in observed.items():
             left_items[conn] = left

@@ -178,6 +178,24 @@ class Drop:
 
 
 @dataclasses.dataclass
+class Await:
+    """Waits until `events` frames have come on `conn` unasked, or `seconds` have passed."""
+
+    conn: int
+    events: int
+    seconds: float
+
+    def requests(self):
+        return []
+
+    def moved(self, _old, _new):
+        return self
+
+    def lines(self):
+        return [f"conn {self.conn}: wait for {self.events} events, at most {self.seconds} s"]
+
+
+@dataclasses.dataclass
 class Word:
     """A four-letter word, on a connection of its own."""
 
@@ -195,7 +213,7 @@ class Word:
 
 def count(step):
     """How many requests a step is, for the closing line."""
-    if isinstance(step, Drop):
+    if isinstance(step, (Drop, Await)):
         return 0
     own = 0 if isinstance(step, Batch) else 1
     return own + len(step.requests())

@@ -43,9 +43,6 @@ def _creates_at(path):
                      Request(e.DELETE, e.path_int(path, -1)),
                      Request(e.CREATE2, e.create(path, b"", flags=flags)),
                      Request(e.DELETE, e.path_int(path, -1))]
-    if path is None:
-        # The reference stops half-way in a multi with a null path.
-        return requests
     return requests + [
         Request(e.MULTI, e.multi([(e.CREATE, e.create(path)), (e.CHECK, e.path_int(path, -1)),
                                   (e.SET_DATA, e.set_data(path, b"x")),

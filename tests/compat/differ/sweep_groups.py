@@ -10,6 +10,8 @@ from script import Request, Word
 from sweep_bytes import alive
 from world import SUPER
 
+EXPIRY_SECONDS = 20.0
+
 def multi(game, conn):
     """Every kind of part, failing at every position with every error."""
     root = game.root
@@ -135,6 +137,27 @@ def sessions(game, conn):
     yield from game.close_session(other)
     yield from game.connect(session_of=other)
     yield from game.connect(session_of=other, password=b"y" * 16)
+
+
+def expiry(game, conn):
+    """Sessions whose client is gone: their ephemerals go with an event, then they are unknown."""
+    root = game.root
+    yield from game.batch(conn, [Request(e.GET_CHILDREN, e.path_watch(root, True)),
+                                 Request(e.ADD_WATCH, e.path_int(root, 1))])
+    lost = yield from game.connect(timeout_ms=1)
+    yield from game.batch(lost, [
+        Request(e.CREATE, e.create(root + b"/e%d" % number, flags=1)) for number in range(3)])
+    yield from game.batch(conn, [Request(e.GET_CHILDREN, e.path_watch(root, True))])
+    yield from game.drop(lost)
+    yield from game.wait(conn, 4, EXPIRY_SECONDS)
+    # One after the other: which of two sessions goes first is for each server to say.
+    bare = yield from game.connect(timeout_ms=1)
+    yield from game.drop(bare)
+    # It has nothing to show: its end is one zxid more after twice its timeout and a tick.
+    yield from game.wait(conn, 1, 5.0)
+    yield from game.batch(conn, [Request(e.GET_CHILDREN2, e.path_watch(root))])
+    for gone in (lost, bare):
+        yield from game.reconnect(gone)
 
 
 def zookeeper_tree(game, conn):

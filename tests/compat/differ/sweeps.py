@@ -27,20 +27,23 @@ _SWEEPS = {
     "multi": sweep_groups.multi, "multi-forms": sweep_groups.multi_forms,
     "multi-read": sweep_groups.multi_read, "quotas": quota.quotas,
     "sessions": sweep_groups.sessions, "zookeeper-tree": sweep_groups.zookeeper_tree,
-    "words": sweep_groups.four_letter_words, "scrap": sweep_groups.scrap,
+    "expiry": sweep_groups.expiry, "words": sweep_groups.four_letter_words, "scrap": sweep_groups.scrap,
 }
 
 
 # A server setting changes only what these ask; the plain servers get every round.
 _CHANGED_BY = {
     "quota": ("quotas", "flags", "ttls", "sequences", "sizes", "multi", "multi-forms"),
-    "no-ttl": ("flags", "ttls", "sequences", "multi", "multi-forms", "truncated", "scrap"),
+    "no-ttl": ("flags", "ttls", "sequences", "multi", "multi-forms", "truncated", "scrap",
+               "words"),
+    "expiry": ("expiry",),
 }
 
 
 def all_for(variant):
     """(name, round) of every systematic round for a server setting."""
-    return [(name, _whole(_SWEEPS[name])) for name in _CHANGED_BY.get(variant, _SWEEPS)]
+    names = _CHANGED_BY.get(variant) or [name for name in _SWEEPS if name != "expiry"]
+    return [(name, _whole(_SWEEPS[name])) for name in names]
 
 
 def _whole(sweep):
