@@ -27,7 +27,8 @@ _SWEEPS = {
     "multi": sweep_groups.multi, "multi-forms": sweep_groups.multi_forms,
     "multi-read": sweep_groups.multi_read, "quotas": quota.quotas,
     "sessions": sweep_groups.sessions, "zookeeper-tree": sweep_groups.zookeeper_tree,
-    "expiry": sweep_groups.expiry, "words": sweep_groups.four_letter_words, "scrap": sweep_groups.scrap,
+    "expiry": sweep_groups.expiry, "words": sweep_groups.four_letter_words,
+    "scrap": sweep_groups.scrap,
 }
 
 
