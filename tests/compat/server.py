@@ -36,8 +36,15 @@ START_SECONDS = 30.0
 STOP_SECONDS = 15.0
 POLL_SECONDS = 0.02
 APACHE_MAIN = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
-# A small heap and one compiler: a test server must start fast beside its neighbours.
-JAVA_OPTIONS = "-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto"
+# A small heap and one compiler: a test server must start fast beside its neighbours. Apache
+# decodes digest credentials by the platform's character set: that must not be left to the machine.
+JAVA_OPTIONS = ("-Xmx384m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Xshare:auto "
+                "-Dfile.encoding=UTF-8 -Djava.awt.headless=true")
+# Apache reads these from the command line of its JVM only, under these very names. Callers give
+# them as lines of zoo.cfg all the same; for Apache the launcher repeats them as properties.
+JVM_ONLY = ("jute.maxbuffer", "jute.maxbuffer.extrasize", "readonlymode.enabled",
+            "znode.container.checkIntervalMs", "znode.container.maxPerMinute",
+            "znode.container.maxNeverUsedIntervalMs")
 # What every suite relies on unless it says otherwise; None as a value removes a key.
 DEFAULT_CONFIG = {
     "tickTime": "1000",
@@ -214,6 +221,7 @@ class Server:
             return [str(ostler_binary()), "serve", "--config", str(self.config_path)]
         java = os.environ.get("OSTLER_COMPAT_JAVA", "java")
         options = shlex.split(os.environ.get("OSTLER_COMPAT_JAVA_OPTIONS", JAVA_OPTIONS))
+        options += [f"-D{key}={self.config[key]}" for key in JVM_ONLY if self.config.get(key)]
         return [java, *options, "-cp", apache_class_path(), APACHE_MAIN, str(self.config_path)]
 
     def _write_config(self):
@@ -294,6 +302,12 @@ def fetch_jars(pom, name):
         shutil.copy(pom, partial / "pom.xml")
         partial.rename(target)
     return target
+
+
+def kill_all_under(directory):
+    """Kills what runs in `directory` and in its direct subdirectories: after a broken suite."""
+    for state in [*Path(directory).glob("server.json"), *Path(directory).glob("*/server.json")]:
+        Server.attach(state.parent).kill()
 
 
 @contextlib.contextmanager
