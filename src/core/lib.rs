@@ -10,5 +10,6 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod log;
 pub mod rooms;
 pub mod types;
