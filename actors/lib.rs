@@ -2,6 +2,7 @@
 //!
 //! Nothing in here parses configuration or arguments, and no protocol decision is taken here.
 
+pub mod disk;
 pub mod settings;
 
 pub use settings::{Settings, WordsAllowed};

@@ -10,6 +10,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod log;
 pub mod rooms;
 pub mod types;
 pub mod wire;
