@@ -11,4 +11,6 @@ extern crate alloc;
 extern crate std;
 
 pub mod rooms;
+pub mod session;
 pub mod types;
+pub mod watch;
