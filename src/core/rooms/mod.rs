@@ -4,6 +4,8 @@
 //! nothing itself, reads no clock and names no other machine: an actor of `ostler-actors` or the
 //! simulator carries the effects out and feeds completions back as inputs.
 
+pub mod session_sweeper;
+
 use alloc::vec::Vec;
 
 /// A subsystem that decides without performing.
