@@ -1,0 +1,314 @@
+//! One socket: reads what is there, lets the connection machine decide, writes what it says.
+//!
+//! A task, not an actor: it holds about a kilobyte while idle, because buffers for reading belong
+//! to the thread and only what is unfinished is kept.
+
+use crate::counters::ConnectionCounters;
+use crate::hub::{Hub, Lane};
+use crate::postbox::Post;
+use ostler_core::rooms::connection::{Connection, Output};
+use ostler_core::rooms::pipeline;
+use ostler_core::types::limits::{CONNECTION_OUTPUT_BYTES_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
+use ostler_core::types::{ConnectionId, SessionId};
+use ostler_core::wire::FourLetterWord;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+
+const SCRATCH_BYTES: usize = 64 << 10;
+/// How long a refused or finished connection may take to fetch its last bytes.
+const LINGER: Duration = Duration::from_secs(5);
+/// How soon a connection that was held back by the server's load looks again.
+const HELD_BACK: Duration = Duration::from_millis(2);
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+}
+
+/// Serves one socket until it ends.
+pub(crate) async fn converse(
+    hub: Rc<Hub>,
+    socket: TcpStream,
+    id: ConnectionId,
+    machine: Connection,
+    counters: Arc<ConnectionCounters>,
+) {
+    let lane = hub.enter(id);
+    let mut talk = Talk {
+        hub: hub.clone(),
+        lane,
+        socket,
+        machine,
+        counters,
+        unread: Vec::new(),
+        unsent: Vec::new(),
+        pending: VecDeque::new(),
+        word: None,
+        close: false,
+    };
+    talk.run().await;
+    let session = talk.machine.session();
+    let abandoned = talk.machine.in_flight() as u64;
+    hub.shared.counters.outstanding.fetch_sub(abandoned, Ordering::Relaxed);
+    hub.leave(id);
+    hub.shared.rooms.pipeline(pipeline::Input::Gone(session, id));
+    hub.shared
+        .rooms
+        .watch_fanout(ostler_core::rooms::watch_fanout::Input::Closed(vec![id]));
+}
+
+struct Talk {
+    hub: Rc<Hub>,
+    lane: Rc<Lane>,
+    socket: TcpStream,
+    machine: Connection,
+    counters: Arc<ConnectionCounters>,
+    unread: Vec<u8>,
+    unsent: Vec<u8>,
+    /// Requests that travel: when they were read, and how many.
+    pending: VecDeque<(Instant, usize)>,
+    word: Option<FourLetterWord>,
+    close: bool,
+}
+
+enum Wake {
+    Bell,
+    Socket,
+    Again,
+    Late,
+    Gone,
+}
+
+impl Talk {
+    async fn run(&mut self) {
+        let deadline = tokio::time::Instant::now() + self.hub.shared.handshake_timeout;
+        loop {
+            self.collect();
+            if self.flush().is_err() {
+                return;
+            }
+            if self.close && self.unsent.is_empty() {
+                return;
+            }
+            match self.wait(deadline).await {
+                Wake::Bell => {}
+                Wake::Socket | Wake::Again if self.close => {}
+                Wake::Socket | Wake::Again => {
+                    if self.may_read() && !self.read().await {
+                        return;
+                    }
+                }
+                Wake::Late => {
+                    self.hub.shared.counters.sessionless_expired.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
+                Wake::Gone => return,
+            }
+        }
+    }
+
+    async fn wait(&self, deadline: tokio::time::Instant) -> Wake {
+        let may_read = self.may_read() && !self.close;
+        let readable = async {
+            if may_read {
+                self.socket.readable().await.map_or(Wake::Gone, |()| Wake::Socket)
+            } else {
+                std::future::pending().await
+            }
+        };
+        let writable = async {
+            if self.unsent.is_empty() {
+                std::future::pending().await
+            } else {
+                self.socket.writable().await.map_or(Wake::Gone, |()| Wake::Bell)
+            }
+        };
+        let late = async {
+            if self.close {
+                tokio::time::sleep(LINGER).await;
+                Wake::Gone
+            } else if self.machine.session() == SessionId::NONE {
+                tokio::time::sleep_until(deadline).await;
+                Wake::Late
+            } else if !may_read && self.unsent.is_empty() {
+                tokio::time::sleep(HELD_BACK).await;
+                Wake::Again
+            } else {
+                std::future::pending().await
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.lane.bell.notified() => Wake::Bell,
+            wake = readable => wake,
+            wake = writable => wake,
+            wake = late => wake,
+        }
+    }
+
+    /// Flow control: a socket is not read while too much of what it sent is under way, or while
+    /// its client does not fetch its replies, or while the whole server has its hands full.
+    fn may_read(&self) -> bool {
+        let shared = &self.hub.shared;
+        let in_flight = self.machine.in_flight();
+        in_flight < CONNECTION_REQUESTS_IN_FLIGHT_MAX
+            && self.unsent.len() < CONNECTION_OUTPUT_BYTES_MAX
+            && (in_flight == 0
+                || shared.counters.outstanding.load(Ordering::Relaxed) < shared.outstanding_max)
+    }
+
+    /// Reads once; false when the socket has ended.
+    async fn read(&mut self) -> bool {
+        let taken = SCRATCH.with_borrow_mut(|scratch| match self.socket.try_read(scratch) {
+            Ok(0) => None,
+            Ok(length) => {
+                self.take_in(&scratch[..length]);
+                Some(())
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(()),
+            Err(_) => None,
+        });
+        self.answer_word().await;
+        taken.is_some()
+    }
+
+    fn take_in(&mut self, bytes: &[u8]) {
+        let counters = &self.hub.shared.counters;
+        counters.bytes_received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        if self.machine.session() != SessionId::NONE {
+            self.hub.touch(&self.lane, self.machine.session());
+        }
+        if self.unread.is_empty() {
+            let consumed = self.offer(bytes);
+            self.unread.extend_from_slice(&bytes[consumed..]);
+        } else {
+            self.unread.extend_from_slice(bytes);
+            self.offer_unread();
+        }
+    }
+
+    fn offer_unread(&mut self) {
+        let unread = std::mem::take(&mut self.unread);
+        let consumed = self.offer(&unread);
+        self.unread = if consumed == 0 { unread } else { unread[consumed..].to_vec() };
+    }
+
+    fn offer(&mut self, bytes: &[u8]) -> usize {
+        let started = Instant::now();
+        let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
+        let view = self.hub.shared.view.clone();
+        let consumed = self.machine.receive(bytes, &view, &mut out);
+        let answered = u64::from(out.answered);
+        if answered > 0 {
+            self.count_replies(started, answered);
+            self.count_received(answered);
+        }
+        self.perform(started, out);
+        consumed
+    }
+
+    fn perform(&mut self, started: Instant, out: Output) {
+        self.unsent = out.bytes;
+        for submission in out.submissions {
+            if self.machine.session() != SessionId::NONE {
+                let requests = submission.items.len();
+                self.pending.push_back((started, requests));
+                self.count_received(requests as u64);
+                let counters = &self.hub.shared.counters;
+                counters.outstanding.fetch_add(requests as u64, Ordering::Relaxed);
+            }
+            self.hub.shared.rooms.pipeline(pipeline::Input::Submit(submission));
+        }
+        self.close |= out.close;
+        self.word = self.word.or(out.word);
+    }
+
+    fn collect(&mut self) {
+        for post in self.lane.take() {
+            let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
+            match post {
+                Post::Parcel(parcel) => {
+                    out.bytes.extend_from_slice(&parcel.bytes);
+                    self.arrived(parcel.requests as usize);
+                    self.machine.answered(parcel.requests as usize, &mut out);
+                }
+                Post::Attached(_, attached) => {
+                    self.machine.attached(&attached, &mut out);
+                    self.introduce();
+                }
+                Post::Kick(_) => self.machine.kicked(&mut out),
+            }
+            self.perform(Instant::now(), out);
+            if !self.unread.is_empty() {
+                self.offer_unread();
+            }
+        }
+    }
+
+    async fn answer_word(&mut self) {
+        if let Some(word) = self.word.take() {
+            let text = self.hub.shared.words.answer(word).await;
+            self.unsent.extend_from_slice(text.as_bytes());
+            self.count_received(1);
+            self.count_replies(Instant::now(), 1);
+            self.close = true;
+        }
+    }
+
+    fn introduce(&mut self) {
+        let session = self.machine.session();
+        self.counters.session.store(session.0, Ordering::Relaxed);
+        self.counters.timeout_ms.store(i64::from(self.machine.timeout_ms), Ordering::Relaxed);
+        if session != SessionId::NONE {
+            self.hub.touch(&self.lane, session);
+        }
+    }
+
+    fn arrived(&mut self, requests: usize) {
+        let outstanding = &self.hub.shared.counters.outstanding;
+        outstanding.fetch_sub(requests as u64, Ordering::Relaxed);
+        let mut left = requests;
+        while left > 0 {
+            let Some((started, count)) = self.pending.front_mut() else { return };
+            let now = left.min(*count);
+            let started = *started;
+            *count -= now;
+            left -= now;
+            if *count == 0 {
+                self.pending.pop_front();
+            }
+            self.count_replies(started, now as u64);
+        }
+    }
+
+    fn count_received(&self, requests: u64) {
+        self.counters.received.fetch_add(requests, Ordering::Relaxed);
+        self.hub.shared.counters.received.fetch_add(requests, Ordering::Relaxed);
+    }
+
+    fn count_replies(&self, started: Instant, replies: u64) {
+        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.counters.sent.fetch_add(replies, Ordering::Relaxed);
+        self.counters.latency.record(micros, replies);
+        self.counters.last_response_ms.store(self.hub.shared.clock.mono_ms(), Ordering::Relaxed);
+        self.hub.shared.counters.sent.fetch_add(replies, Ordering::Relaxed);
+        self.hub.shared.counters.latency.record(micros, replies);
+    }
+
+    fn flush(&mut self) -> Result<(), std::io::Error> {
+        while !self.unsent.is_empty() {
+            match self.socket.try_write(&self.unsent) {
+                Ok(sent) if sent == self.unsent.len() => self.unsent = Vec::new(),
+                Ok(sent) => drop(self.unsent.drain(..sent)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,123 @@
+//! What the connections of one arbiter share: the lanes by which posts reach them, and the list
+//! of sessions heard from since the sweeper was last told.
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::postbox::{Post, Postboxes};
+use crate::switchboard::Switchboard;
+use crate::view::ReadView;
+use crate::words::Words;
+use ostler_core::rooms::connection::Door;
+use ostler_core::rooms::session_sweeper;
+use ostler_core::types::{ConnectionId, SessionId};
+use slog::Logger;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What every connection of the server needs, whichever arbiter it lives on.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) door: Arc<Door>,
+    pub(crate) rooms: Switchboard,
+    pub(crate) postboxes: Postboxes,
+    pub(crate) view: ReadView,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Clock,
+    pub(crate) words: Arc<Words>,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) outstanding_max: u64,
+    pub(crate) logger: Logger,
+}
+
+/// How posts reach one connection's task.
+#[derive(Default)]
+pub(crate) struct Lane {
+    inbox: RefCell<Vec<Post>>,
+    pub(crate) bell: Notify,
+    session: Cell<SessionId>,
+    heard_ms: Cell<u64>,
+    noted: Cell<bool>,
+}
+
+impl Lane {
+    pub(crate) fn take(&self) -> Vec<Post> {
+        self.inbox.take()
+    }
+}
+
+/// One connection arbiter's shared state.
+pub(crate) struct Hub {
+    pub(crate) shared: Shared,
+    lanes: RefCell<HashMap<ConnectionId, Rc<Lane>>>,
+    heard: RefCell<Vec<Rc<Lane>>>,
+}
+
+impl Hub {
+    /// Starts the hub of the arbiter it is called on.
+    pub(crate) fn start(shared: Shared, arbiter: usize, touch_every: Duration) -> Rc<Self> {
+        let hub = Rc::new(Self {
+            shared,
+            lanes: RefCell::default(),
+            heard: RefCell::default(),
+        });
+        actix_rt::spawn(Self::distribute(hub.clone(), arbiter));
+        actix_rt::spawn(Self::report(hub.clone(), touch_every));
+        hub
+    }
+
+    pub(crate) fn enter(&self, id: ConnectionId) -> Rc<Lane> {
+        let lane = Rc::new(Lane::default());
+        self.lanes.borrow_mut().insert(id, lane.clone());
+        lane
+    }
+
+    pub(crate) fn leave(&self, id: ConnectionId) {
+        self.lanes.borrow_mut().remove(&id);
+    }
+
+    /// Notes that a session was heard from.
+    pub(crate) fn touch(&self, lane: &Rc<Lane>, session: SessionId) {
+        lane.session.set(session);
+        lane.heard_ms.set(self.shared.clock.mono_ms());
+        if !lane.noted.replace(true) {
+            self.heard.borrow_mut().push(lane.clone());
+        }
+    }
+
+    async fn distribute(hub: Rc<Self>, arbiter: usize) {
+        let postboxes = hub.shared.postboxes.clone();
+        loop {
+            let posts = postboxes.of(arbiter).collect().await;
+            let lanes = hub.lanes.borrow();
+            for post in posts {
+                // A connection that has gone meanwhile has no use for its post.
+                if let Some(lane) = lanes.get(&post.connection()) {
+                    lane.inbox.borrow_mut().push(post);
+                    lane.bell.notify_one();
+                }
+            }
+        }
+    }
+
+    async fn report(hub: Rc<Self>, every: Duration) {
+        let mut timer = tokio::time::interval(every);
+        loop {
+            timer.tick().await;
+            let heard = hub.heard.take();
+            if heard.is_empty() {
+                continue;
+            }
+            let touched = heard.iter().map(|lane| {
+                lane.noted.set(false);
+                (lane.session.get(), lane.heard_ms.get())
+            });
+            hub.shared
+                .rooms
+                .session_sweeper(session_sweeper::Input::Touched(touched.collect()));
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! From the data directory to a tree and a log that are ready to serve.
+
+use crate::disk::DirectoryDisk;
+use crate::serve::ServeError;
+use crate::settings::Settings;
+use ostler_core::log::snapshot::Reader;
+use ostler_core::log::{Entry, Log, LogError, LogSettings, Recovered};
+use ostler_core::tree::{Effects, Loader, Rules, Tree, Txn};
+use ostler_core::types::{Epoch, Zxid};
+use ostler_core::wire::txn;
+use slog::{Logger, info, warn};
+use std::time::Instant;
+
+/// What recovery found.
+pub(crate) struct Recovery {
+    pub(crate) log: Log<DirectoryDisk>,
+    pub(crate) disk: DirectoryDisk,
+    pub(crate) tree: Tree,
+    /// Transactions behind the snapshot.
+    pub(crate) replayed: u64,
+    /// The highest epoch that was promised or used.
+    pub(crate) epoch: Epoch,
+}
+
+/// Opens the directories, loads the newest valid snapshot and applies the log behind it.
+pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, ServeError> {
+    let started = Instant::now();
+    let disk = DirectoryDisk::open(&settings.data_dir, &settings.log_dir)
+        .map_err(|error| ServeError::DataDirectory(error.to_string()))?;
+    let log_settings = LogSettings {
+        segment_bytes: settings.segment_bytes,
+        server: settings.server,
+        directory: random(),
+    };
+    let (mut log, recovered) = Log::open(disk.share(), log_settings).map_err(data_directory)?;
+    report(&recovered, logger);
+    let mut tree = load(&disk, recovered.snapshot, settings)?;
+    let replayed = replay(&mut log, &mut tree)?;
+    info!(logger, "recovered"; "zxid" => %tree.last_applied(), "znodes" => tree.znode_count(),
+        "snapshot" => recovered.snapshot.map(|zxid| zxid.to_string()), "replayed" => replayed,
+        "ms" => started.elapsed().as_millis());
+    let epoch = recovered.accepted_epoch.max(log.last_zxid().epoch());
+    Ok(Recovery { log, disk, tree, replayed, epoch })
+}
+
+fn report(recovered: &Recovered, logger: &Logger) {
+    for damage in &recovered.damaged_snapshots {
+        warn!(logger, "a snapshot is damaged, an older one and the log take its place";
+            "error" => %damage);
+    }
+    if let Some(cut) = &recovered.tail_cut {
+        warn!(logger, "the remains of an unfinished, never acknowledged write were cut off";
+            "file" => &cut.file, "offset" => cut.offset, "bytes" => cut.bytes);
+    }
+}
+
+fn load(
+    disk: &DirectoryDisk,
+    snapshot: Option<Zxid>,
+    settings: &Settings,
+) -> Result<Tree, ServeError> {
+    let rules = Rules {
+        extended_types: settings.extended_types,
+        enforce_quota: settings.enforce_quota,
+        skip_acl: settings.skip_acl,
+    };
+    let seed = u64::from_le_bytes(random());
+    let Some(zxid) = snapshot else { return Ok(Tree::new(rules, seed)) };
+    let mut reader = Reader::open(disk.share(), zxid).map_err(data_directory)?;
+    let mut loader = Loader::new(rules, seed);
+    while let Some(chunk) = reader.chunk().map_err(data_directory)? {
+        loader.feed(&chunk).map_err(|error| unusable(zxid, &error))?;
+    }
+    loader.finish(zxid).map_err(|error| unusable(zxid, &error))
+}
+
+fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, ServeError> {
+    let mut replayed = 0;
+    let mut effects = Effects::default();
+    let after = tree.last_applied();
+    log.replay(after, &mut |entry| {
+        if let Entry::Txn { zxid, time_ms, payload } = entry {
+            let payload = txn::decode(payload).map_err(|error| LogError::Rejected {
+                zxid,
+                reason: error.to_string(),
+            })?;
+            let (session, ids, op) = (payload.session, &payload.ids, payload.op);
+            tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut effects);
+            effects.changes.clear();
+            effects.sessions.clear();
+            replayed += 1;
+        }
+        Ok(())
+    })
+    .map_err(data_directory)?;
+    Ok(replayed)
+}
+
+fn data_directory(error: LogError) -> ServeError {
+    ServeError::DataDirectory(error.to_string())
+}
+
+fn unusable(zxid: Zxid, error: &dyn std::fmt::Display) -> ServeError {
+    ServeError::DataDirectory(format!(
+        "snapshot {zxid} holds a tree that contradicts itself ({error}); move that snapshot file \
+         away and start again: an older one and the log take its place"
+    ))
+}
+
+fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system has a source of random bytes");
+    bytes
+}

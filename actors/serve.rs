@@ -1,0 +1,197 @@
+//! One server from start to orderly end.
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::hub::Shared;
+use crate::listener::{Limits, accept, open_hub};
+use crate::postbox::Postboxes;
+use crate::recover::recover;
+use crate::room::Inspect;
+use crate::settings::Settings;
+use crate::switchboard::Switchboard;
+use crate::wiring::{self, Arbiters, Plan, Rooms};
+use crate::words::Words;
+use crate::fatal;
+use actix_rt::{Arbiter, System};
+use ostler_core::auth::AuthRules;
+use ostler_core::rooms::connection::Door;
+use ostler_core::rooms::{session_sweeper, tree_store};
+use slog::{Logger, info};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why a server did not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The data directory cannot be used; the text says which file, why, and what to do.
+    #[error("{0}")]
+    DataDirectory(String),
+    /// A port cannot be bound.
+    #[error("cannot listen on {address}: {source}; stop what uses it or choose another client port")]
+    Bind {
+        /// Where clients were to be awaited.
+        address: SocketAddr,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// The operating system refused something a server cannot do without.
+    #[error("the operating system refused: {0}")]
+    System(#[from] std::io::Error),
+}
+
+impl ServeError {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::DataDirectory(_) => 3,
+            Self::Bind { .. } => 14,
+            Self::System(_) => 1,
+        }
+    }
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When the server cannot start. What goes wrong for good later ends the process with a code and
+/// a message: see `fatal`.
+pub fn serve(settings: Settings, logger: Logger) -> Result<(), ServeError> {
+    System::new().block_on(run(settings, logger))
+}
+
+async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
+    // The ports first: a second server on the same port must not touch anything.
+    let listeners = bind(&settings)?;
+    let parts = wiring::split(recover(&settings, &logger)?);
+    fatal::stop_at_panic(logger.clone());
+    let plan = Plan {
+        settings: &settings,
+        rooms: Switchboard::default(),
+        postboxes: Postboxes::new(settings.connection_arbiters),
+        view: parts.view.clone(),
+        counters: Arc::new(Counters::default()),
+        clock: Clock::start(),
+        logger: &logger,
+    };
+    let (arbiters, rooms) = wiring::start(&plan, parts.log, parts.disk, parts.replayed);
+    wiring::awaken(&plan, parts.epoch);
+    let doors = open_doors(&plan, &rooms, listeners);
+    info!(logger, "serving"; "addresses" => ?settings.client_address,
+        "data_dir" => %settings.data_dir.display());
+    until_asked_to_stop(&logger).await?;
+    close(doors, arbiters, &rooms).await;
+    info!(logger, "stopped; sessions are kept and may come back");
+    Ok(())
+}
+
+fn bind(settings: &Settings) -> Result<Vec<TcpListener>, ServeError> {
+    let listen = |address: &SocketAddr| {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.set_reuseaddr(true)?;
+        socket.bind(*address)?;
+        socket.listen(settings.listen_backlog.unwrap_or(1024))
+    };
+    let bound = settings.client_address.iter().map(|address| {
+        listen(address).map_err(|source| ServeError::Bind { address: *address, source })
+    });
+    bound.collect()
+}
+
+fn open_doors(plan: &Plan<'_>, rooms: &Rooms, listeners: Vec<TcpListener>) -> Vec<Arbiter> {
+    let settings = plan.settings;
+    let words = Words::new(plan, rooms.clone());
+    let shared = Shared {
+        door: Arc::new(Door {
+            frame_bytes_max: settings.frame_bytes_max,
+            min_session_timeout_ms: settings.min_session_timeout_ms,
+            max_session_timeout_ms: settings.max_session_timeout_ms,
+            auth: AuthRules {
+                digest_enabled: settings.digest_enabled,
+                super_digest: settings.super_digest.clone(),
+            },
+        }),
+        rooms: plan.rooms.clone(),
+        postboxes: plan.postboxes.clone(),
+        view: plan.view.clone(),
+        counters: plan.counters.clone(),
+        clock: plan.clock,
+        words: Arc::new(words),
+        handshake_timeout: Duration::from_millis(settings.handshake_timeout_ms),
+        outstanding_max: settings.outstanding_max as u64,
+        logger: plan.logger.clone(),
+    };
+    let arbiters: Vec<_> = (0..settings.connection_arbiters).map(|_| Arbiter::new()).collect();
+    let touch_every = Duration::from_millis(wiring::touch_every_ms(settings));
+    for (index, arbiter) in arbiters.iter().enumerate() {
+        open_hub(&arbiter.handle(), shared.clone(), index, touch_every);
+    }
+    let limits = Limits {
+        per_ip_max: settings.connections_per_ip_max,
+        connections_max: settings.connections_max,
+    };
+    let serial = Arc::new(AtomicU64::new(1));
+    for listener in listeners {
+        let handles = arbiters.iter().map(Arbiter::handle).collect();
+        actix_rt::spawn(accept(listener, shared.clone(), handles, limits, serial.clone()));
+    }
+    start_timers(plan);
+    arbiters
+}
+
+fn start_timers(plan: &Plan<'_>) {
+    let tick = Duration::from_millis((u64::from(plan.settings.tick_ms) / 10).clamp(10, 200));
+    let rooms = plan.rooms.clone();
+    actix_rt::spawn(async move {
+        let mut timer = tokio::time::interval(tick);
+        loop {
+            timer.tick().await;
+            rooms.session_sweeper(session_sweeper::Input::Tick);
+        }
+    });
+    let reap = Duration::from_millis(plan.settings.reap_interval_ms.max(1));
+    let rooms = plan.rooms.clone();
+    actix_rt::spawn(async move {
+        let mut timer = tokio::time::interval(reap);
+        timer.tick().await;
+        loop {
+            timer.tick().await;
+            rooms.tree_store(tree_store::Input::ReapDue);
+        }
+    });
+}
+
+async fn until_asked_to_stop(logger: &Logger) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let name = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    };
+    info!(logger, "asked to stop"; "signal" => name);
+    Ok(())
+}
+
+/// Doors first, then the log when it has written what it was given. Nothing acknowledged waits
+/// anywhere: every acknowledgement came after its sync.
+async fn close(doors: Vec<Arbiter>, arbiters: Arbiters, rooms: &Rooms) {
+    for door in &doors {
+        door.stop();
+    }
+    for door in doors {
+        // An arbiter that panicked would have ended the process before.
+        let _ = door.join();
+    }
+    let (done, written) = tokio::sync::oneshot::channel();
+    rooms.log_writer.do_send(Inspect(Box::new(move |_| {
+        let _ = done.send(());
+    })));
+    // The answer stands behind everything the log was given; a lost one means it is gone already.
+    let _ = tokio::time::timeout(Duration::from_secs(5), written).await;
+    arbiters.snapshot.stop();
+    arbiters.spine.stop();
+    arbiters.log.stop();
+}

@@ -1,0 +1,174 @@
+//! Which room lives on which arbiter, and who may post to whom: the only file that names them all.
+
+use crate::clock::Clock;
+use crate::counters::Counters;
+use crate::log_writer::LogWriterRoom;
+use crate::peer::PeerRoom;
+use crate::pipeline::PipelineRoom;
+use crate::postbox::Postboxes;
+use crate::recover::Recovery;
+use crate::room::{Inspect, Room};
+use crate::session_sweeper::SessionSweeperRoom;
+use crate::settings::Settings;
+use crate::snapshot_writer::SnapshotWriter;
+use crate::switchboard::Switchboard;
+use crate::tree_store::TreeStoreRoom;
+use crate::view::ReadView;
+use crate::watch_fanout::WatchFanoutRoom;
+use actix::{Actor, Addr, ArbiterHandle, Recipient};
+use actix_rt::Arbiter;
+use ostler_core::rooms::log_writer::LogWriter;
+use ostler_core::rooms::peer::{self, Peer};
+use ostler_core::rooms::pipeline::Pipeline;
+use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
+use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
+use ostler_core::rooms::watch_fanout::WatchFanout;
+use slog::{Logger, o};
+use std::sync::Arc;
+
+/// How often connections report the sessions they heard from, as a share of a tick.
+const TOUCHES_PER_TICK: u64 = 8;
+
+/// Rooms that other parts of the server may look into.
+#[derive(Clone)]
+pub(crate) struct Rooms {
+    pub(crate) log_writer: Recipient<Inspect<LogWriter>>,
+    pub(crate) tree_store: Recipient<Inspect<TreeStore<ReadView>>>,
+    pub(crate) watch_fanout: Recipient<Inspect<WatchFanout>>,
+    pub(crate) session_sweeper: Recipient<Inspect<SessionSweeper>>,
+}
+
+/// The threads of the server, ended together.
+pub(crate) struct Arbiters {
+    pub(crate) spine: Arbiter,
+    pub(crate) log: Arbiter,
+    pub(crate) snapshot: Arbiter,
+}
+
+/// What all rooms are made from.
+pub(crate) struct Plan<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) rooms: Switchboard,
+    pub(crate) postboxes: Postboxes,
+    pub(crate) view: ReadView,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Clock,
+    pub(crate) logger: &'a Logger,
+}
+
+/// Longest time a touch is on its way to the sweeper, in milliseconds.
+pub(crate) fn touch_every_ms(settings: &Settings) -> u64 {
+    (u64::from(settings.tick_ms) / TOUCHES_PER_TICK).clamp(10, 500)
+}
+
+/// Starts every room and fills the address book. Nothing moves before the first input.
+pub(crate) fn start(
+    plan: &Plan<'_>,
+    log: ostler_core::log::Log<crate::disk::DirectoryDisk>,
+    disk: crate::disk::DirectoryDisk,
+    replayed: u64,
+) -> (Arbiters, Rooms) {
+    let arbiters =
+        Arbiters { spine: Arbiter::new(), log: Arbiter::new(), snapshot: Arbiter::new() };
+    let (clock, book) = (plan.clock, plan.rooms.clone());
+    let spine = arbiters.spine.handle();
+
+    let room = PipelineRoom { rooms: book.clone(), postboxes: plan.postboxes.clone() };
+    let pipeline = settle(&spine, Room::new(Pipeline::default(), room, clock));
+    let peer = settle(&spine, Room::new(Peer::default(), PeerRoom { rooms: book.clone() }, clock));
+    let tree_store = settle(&spine, tree_store(plan, replayed));
+    let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone() };
+    let watch_fanout = settle(&spine, Room::new(WatchFanout::default(), fanout, clock));
+    let session_sweeper = settle(&spine, sweeper(plan));
+    let log_writer = settle(&arbiters.log.handle(), log_writer(plan, log));
+    let snapshot_writer = settle(&arbiters.snapshot.handle(), SnapshotWriter {
+        disk,
+        rooms: book.clone(),
+        logger: plan.logger.new(o!("room" => "snapshot")),
+        current: None,
+    });
+
+    let rooms = Rooms {
+        log_writer: log_writer.clone().recipient(),
+        tree_store: tree_store.clone().recipient(),
+        watch_fanout: watch_fanout.clone().recipient(),
+        session_sweeper: session_sweeper.clone().recipient(),
+    };
+    let addresses = book.addresses();
+    let fresh = addresses.pipeline.set(pipeline.recipient()).is_ok()
+        && addresses.peer.set(peer.recipient()).is_ok()
+        && addresses.tree_store.set(tree_store.recipient()).is_ok()
+        && addresses.watch_fanout.set(watch_fanout.recipient()).is_ok()
+        && addresses.session_sweeper.set(session_sweeper.recipient()).is_ok()
+        && addresses.log_writer.set(log_writer.recipient()).is_ok()
+        && addresses.snapshot_writer.set(snapshot_writer.recipient()).is_ok();
+    assert!(fresh, "an address book is filled once");
+    (arbiters, rooms)
+}
+
+/// The first inputs: sessions get their clocks, and the server stands for election.
+pub(crate) fn awaken(plan: &Plan<'_>, epoch: ostler_core::types::Epoch) {
+    let sessions = plan
+        .view
+        .read(|tree| tree.sessions().map(|(id, record)| (id, record.timeout_ms)).collect());
+    plan.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
+    plan.rooms.peer(peer::Input::Start { last: epoch });
+}
+
+fn settle<A>(arbiter: &ArbiterHandle, actor: A) -> Addr<A>
+where
+    A: Actor<Context = actix::Context<A>> + Send,
+{
+    A::start_in_arbiter(arbiter, move |_| actor)
+}
+
+fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeStoreRoom> {
+    let settings = plan.settings;
+    let sweeps_per_minute = (60_000 / settings.reap_interval_ms.max(1)).max(1);
+    let schedule = Schedule {
+        snapshot_every_txns: settings.snapshot_every_txns,
+        snapshot_every_bytes: settings.snapshot_every_bytes,
+        never_used_ms: settings.never_used_ms,
+        reap_max: (u64::from(settings.reap_per_minute) / sweeps_per_minute).max(1) as usize,
+    };
+    let room = TreeStoreRoom { rooms: plan.rooms.clone(), postboxes: plan.postboxes.clone() };
+    Room::new(TreeStore::new(plan.view.clone(), schedule, replayed), room, plan.clock)
+}
+
+fn sweeper(plan: &Plan<'_>) -> Room<SessionSweeper, SessionSweeperRoom> {
+    // Twice, because a touch may just have missed a report that is itself late by as much.
+    let delay = touch_every_ms(plan.settings) * 2;
+    let room =
+        SessionSweeperRoom { rooms: plan.rooms.clone(), counters: plan.counters.clone() };
+    Room::new(SessionSweeper::new(plan.settings.tick_ms, delay), room, plan.clock)
+}
+
+fn log_writer(
+    plan: &Plan<'_>,
+    log: ostler_core::log::Log<crate::disk::DirectoryDisk>,
+) -> Room<LogWriter, LogWriterRoom> {
+    let room = LogWriterRoom {
+        log,
+        rooms: plan.rooms.clone(),
+        server: plan.settings.server,
+        snapshots_kept: plan.settings.snapshots_kept,
+        flush_due: false,
+        logger: plan.logger.new(o!("room" => "log")),
+    };
+    Room::new(LogWriter::default(), room, plan.clock)
+}
+
+/// What recovery leaves to the rooms.
+pub(crate) fn split(recovery: Recovery) -> Parts {
+    let Recovery { log, disk, tree, replayed, epoch } = recovery;
+    Parts { log, disk, view: ReadView::new(tree), replayed, epoch }
+}
+
+/// See [`split`].
+pub(crate) struct Parts {
+    pub(crate) log: ostler_core::log::Log<crate::disk::DirectoryDisk>,
+    pub(crate) disk: crate::disk::DirectoryDisk,
+    pub(crate) view: ReadView,
+    pub(crate) replayed: u64,
+    pub(crate) epoch: ostler_core::types::Epoch,
+}
