@@ -10,7 +10,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod auth;
+pub mod log;
 pub mod rooms;
 pub mod session;
 pub mod types;
 pub mod watch;
+pub mod wire;

@@ -1,0 +1,79 @@
+//! Room of the log writer. It has an arbiter to itself, on which it may block: while it waits
+//! for the disk, the next batch forms in its mailbox.
+
+use crate::disk::DirectoryDisk;
+use crate::fatal;
+use crate::room::Perform;
+use crate::switchboard::Switchboard;
+use ostler_core::log::{Entry, Log, LogError};
+use ostler_core::rooms::log_writer::{Effect, Input, LogWriter};
+use ostler_core::rooms::pipeline::Proposal;
+use ostler_core::rooms::{peer, pipeline};
+use ostler_core::types::{Epoch, ServerId};
+use slog::{Logger, info};
+
+pub(crate) struct LogWriterRoom {
+    pub(crate) log: Log<DirectoryDisk>,
+    pub(crate) rooms: Switchboard,
+    pub(crate) server: ServerId,
+    pub(crate) snapshots_kept: usize,
+    pub(crate) flush_due: bool,
+    pub(crate) logger: Logger,
+}
+
+impl Perform<LogWriter> for LogWriterRoom {
+    fn perform(&mut self, effect: Effect, again: &mut Vec<Input>) {
+        match effect {
+            Effect::Write(proposals) => self.must(|room| room.write(&proposals)),
+            Effect::WriteEpoch(epoch) => self.must(|room| room.write_epoch(epoch)),
+            Effect::ScheduleFlush => self.flush_due = true,
+            Effect::Sync => {
+                self.must(|room| room.log.sync());
+                again.push(Input::Synced);
+            }
+            Effect::Flushed(zxid) => self.rooms.pipeline(pipeline::Input::Flushed(zxid)),
+            Effect::EpochRecorded(epoch) => self.rooms.peer(peer::Input::EpochRecorded(epoch)),
+            Effect::Purge(zxid) => {
+                self.must(|room| room.note_snapshot(zxid));
+                self.must(Self::purge);
+            }
+        }
+    }
+
+    fn later(&mut self) -> Option<Input> {
+        std::mem::take(&mut self.flush_due).then_some(Input::FlushDue)
+    }
+}
+
+impl LogWriterRoom {
+    /// What reached the disk is unknown after a failure, so there is no going on.
+    fn must(&mut self, act: impl FnOnce(&mut Self) -> Result<(), LogError>) {
+        if let Err(error) = act(self) {
+            fatal::stop_at_disk_error(&self.logger, &error);
+        }
+    }
+
+    fn write(&mut self, proposals: &[Proposal]) -> Result<(), LogError> {
+        for Proposal { zxid, time_ms, payload } in proposals {
+            self.log.append(&Entry::Txn { zxid: *zxid, time_ms: *time_ms, payload })?;
+        }
+        Ok(())
+    }
+
+    fn write_epoch(&mut self, epoch: Epoch) -> Result<(), LogError> {
+        self.log.append(&Entry::Epoch { accepted: epoch, current: epoch, leader: self.server })
+    }
+
+    fn note_snapshot(&mut self, zxid: ostler_core::types::Zxid) -> Result<(), LogError> {
+        self.log.append(&Entry::SnapshotTaken { zxid })?;
+        self.log.roll()
+    }
+
+    fn purge(&mut self) -> Result<(), LogError> {
+        if self.snapshots_kept > 0 {
+            let purged = self.log.purge(self.snapshots_kept)?;
+            info!(self.logger, "old log and snapshots removed"; "purged" => ?purged);
+        }
+        Ok(())
+    }
+}

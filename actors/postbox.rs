@@ -1,0 +1,75 @@
+//! How rooms reach connections: one box per connection arbiter, emptied by its hub, so that a
+//! batch for a thousand connections wakes each thread once.
+
+use ostler_core::rooms::tree_store::Attached;
+use ostler_core::rooms::watch_fanout::Parcel;
+use ostler_core::types::ConnectionId;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use tokio::sync::Notify;
+
+/// Something for one connection.
+pub(crate) enum Post {
+    /// Encoded replies and events.
+    Parcel(Parcel),
+    /// The outcome of its handshake.
+    Attached(ConnectionId, Attached),
+    /// Its session was taken over or has ended.
+    Kick(ConnectionId),
+}
+
+impl Post {
+    pub(crate) fn connection(&self) -> ConnectionId {
+        match self {
+            Self::Parcel(parcel) => parcel.connection,
+            Self::Attached(connection, _) | Self::Kick(connection) => *connection,
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Postbox {
+    posts: Mutex<Vec<Post>>,
+    bell: Notify,
+}
+
+impl Postbox {
+    /// Waits until something has been posted, and takes it all.
+    pub(crate) async fn collect(&self) -> Vec<Post> {
+        loop {
+            let posts = std::mem::take(&mut *self.posts.lock());
+            if !posts.is_empty() {
+                return posts;
+            }
+            self.bell.notified().await;
+        }
+    }
+}
+
+/// The boxes of all connection arbiters.
+#[derive(Clone)]
+pub(crate) struct Postboxes(Arc<Vec<Postbox>>);
+
+impl Postboxes {
+    pub(crate) fn new(arbiters: usize) -> Self {
+        Self(Arc::new((0..arbiters).map(|_| Postbox::default()).collect()))
+    }
+
+    pub(crate) fn of(&self, arbiter: usize) -> &Postbox {
+        &self.0[arbiter]
+    }
+
+    /// Posts everything, in order, and rings each box that got something once.
+    pub(crate) fn post(&self, posts: impl IntoIterator<Item = Post>) {
+        let mut sorted: Vec<Vec<Post>> = self.0.iter().map(|_| Vec::new()).collect();
+        for post in posts {
+            sorted[post.connection().arbiter()].push(post);
+        }
+        for (postbox, mut posts) in self.0.iter().zip(sorted) {
+            if !posts.is_empty() {
+                postbox.posts.lock().append(&mut posts);
+                postbox.bell.notify_one();
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! A room: an actor that hosts a machine, hands it its inputs and performs its effects.
+//!
+//! The room decides nothing. A panic in a machine or in the performance of an effect reaches the
+//! process's panic hook, which ends the process: a half-changed machine is never used again.
+
+use crate::clock::Clock;
+use actix::{Actor, Context, Handler, Message};
+use ostler_core::rooms::Machine;
+
+/// An input on its way to a room.
+pub struct Deliver<I>(pub I);
+
+impl<I: 'static> Message for Deliver<I> {
+    type Result = ();
+}
+
+/// A look at a room's machine, for four-letter words and orderly shutdown.
+pub struct Inspect<M>(pub Box<dyn FnOnce(&M) + Send>);
+
+impl<M: 'static> Message for Inspect<M> {
+    type Result = ();
+}
+
+/// Carries out what a machine asks for.
+pub trait Perform<M: Machine>: Sized + Unpin + 'static {
+    /// Performs one effect. Completions are posted back as inputs through `again` (which keeps
+    /// the mailbox's order) or come from another room.
+    fn perform(&mut self, effect: M::Effect, again: &mut Vec<M::Input>);
+
+    /// Inputs for which the mailbox comes first: posted behind everything that waits already.
+    fn later(&mut self) -> Option<M::Input> {
+        None
+    }
+}
+
+/// See the module.
+pub struct Room<M: Machine, P> {
+    machine: M,
+    performer: P,
+    clock: Clock,
+    effects: Vec<M::Effect>,
+}
+
+impl<M: Machine, P: Perform<M>> Room<M, P> {
+    /// A room for this machine.
+    pub fn new(machine: M, performer: P, clock: Clock) -> Self {
+        Self { machine, performer, clock, effects: Vec::new() }
+    }
+}
+
+impl<M, P> Actor for Room<M, P>
+where
+    M: Machine + Unpin + 'static,
+    M::Input: Send + 'static,
+    M::Effect: Unpin + 'static,
+    P: Perform<M>,
+{
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // Queues are bounded at the door; the mailbox's own bound would reorder senders.
+        ctx.set_mailbox_capacity(0);
+    }
+}
+
+impl<M, P> Handler<Deliver<M::Input>> for Room<M, P>
+where
+    M: Machine + Unpin + 'static,
+    M::Input: Send + 'static,
+    M::Effect: Unpin + 'static,
+    P: Perform<M>,
+{
+    type Result = ();
+
+    fn handle(&mut self, Deliver(input): Deliver<M::Input>, ctx: &mut Context<Self>) {
+        let mut inputs = vec![input];
+        while !inputs.is_empty() {
+            let mut again = Vec::new();
+            for input in inputs {
+                self.machine.step(self.clock.now(), input, &mut self.effects);
+                for effect in self.effects.drain(..) {
+                    self.performer.perform(effect, &mut again);
+                }
+            }
+            inputs = again;
+        }
+        if let Some(input) = self.performer.later() {
+            use actix::AsyncContext;
+            ctx.notify(Deliver(input));
+        }
+    }
+}
+
+impl<M, P> Handler<Inspect<M>> for Room<M, P>
+where
+    M: Machine + Unpin + 'static,
+    M::Input: Send + 'static,
+    M::Effect: Unpin + 'static,
+    P: Perform<M>,
+{
+    type Result = ();
+
+    fn handle(&mut self, Inspect(look): Inspect<M>, _: &mut Context<Self>) {
+        look(&self.machine);
+    }
+}

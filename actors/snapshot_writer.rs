@@ -1,0 +1,69 @@
+//! Room of the snapshot writer: takes slices off the tree store and puts them on disk, on an
+//! arbiter of its own, so that neither the tree nor the log waits for it.
+//!
+//! A snapshot that cannot be written is given up and reported; the log still has everything.
+
+use crate::disk::DirectoryDisk;
+use crate::room::Deliver;
+use crate::switchboard::{SnapshotWork, Switchboard};
+use actix::{Actor, Context, Handler};
+use ostler_core::log::LogError;
+use ostler_core::log::snapshot::Writer;
+use ostler_core::rooms::{log_writer, tree_store};
+use ostler_core::types::Zxid;
+use slog::{Logger, error, info};
+
+pub(crate) struct SnapshotWriter {
+    pub(crate) disk: DirectoryDisk,
+    pub(crate) rooms: Switchboard,
+    pub(crate) logger: Logger,
+    pub(crate) current: Option<(Zxid, Writer<DirectoryDisk>)>,
+}
+
+impl Actor for SnapshotWriter {
+    type Context = Context<Self>;
+}
+
+impl Handler<Deliver<SnapshotWork>> for SnapshotWriter {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(work): Deliver<SnapshotWork>, _: &mut Context<Self>) {
+        let report = match self.perform(work) {
+            Ok(report) => report,
+            Err(failure) => {
+                error!(self.logger, "the snapshot was given up"; "error" => %failure);
+                if let Some((_, writer)) = self.current.take()
+                    && let Err(left) = writer.abandon()
+                {
+                    error!(self.logger, "its remains are left to the next start"; "error" => %left);
+                }
+                tree_store::Input::SnapshotFailed
+            }
+        };
+        self.rooms.tree_store(report);
+    }
+}
+
+impl SnapshotWriter {
+    fn perform(&mut self, work: SnapshotWork) -> Result<tree_store::Input, LogError> {
+        match work {
+            SnapshotWork::Begin(zxid) => {
+                self.current = Some((zxid, Writer::create(self.disk.clone(), zxid)?));
+                Ok(tree_store::Input::SliceTaken)
+            }
+            SnapshotWork::Slice(slice) => {
+                let (_, writer) = self.current.as_mut().expect("a slice follows its beginning");
+                writer.chunk(&slice)?;
+                Ok(tree_store::Input::SliceTaken)
+            }
+            SnapshotWork::End => {
+                let (zxid, writer) = self.current.take().expect("an end follows its beginning");
+                let bytes = writer.bytes();
+                writer.publish()?;
+                info!(self.logger, "snapshot taken"; "zxid" => %zxid, "bytes" => bytes);
+                self.rooms.log_writer(log_writer::Input::SnapshotPublished(zxid));
+                Ok(tree_store::Input::SnapshotDone)
+            }
+        }
+    }
+}

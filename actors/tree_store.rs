@@ -1,0 +1,50 @@
+//! Room of the tree store.
+
+use crate::postbox::{Post, Postboxes};
+use crate::room::Perform;
+use crate::switchboard::{SnapshotWork, Switchboard};
+use crate::view::ReadView;
+use ostler_core::rooms::tree_store::{Effect, Input, TreeStore};
+use ostler_core::rooms::{pipeline, session_sweeper, watch_fanout};
+
+pub(crate) struct TreeStoreRoom {
+    pub(crate) rooms: Switchboard,
+    pub(crate) postboxes: Postboxes,
+}
+
+impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
+    fn perform(&mut self, effect: Effect, _: &mut Vec<Input>) {
+        match effect {
+            Effect::Deliver(delivery) => {
+                self.rooms.watch_fanout(watch_fanout::Input::Deliver(delivery));
+            }
+            Effect::Attached(connection, attached) => {
+                self.postboxes.post([Post::Attached(connection, attached)]);
+            }
+            Effect::Opened(sessions) => {
+                for (session, timeout_ms, _) in &sessions {
+                    let (session, timeout_ms) = (*session, *timeout_ms);
+                    self.rooms
+                        .session_sweeper(session_sweeper::Input::Opened { session, timeout_ms });
+                }
+                let owned = sessions.into_iter().filter_map(|(s, _, c)| Some((s, c?))).collect();
+                self.rooms.pipeline(pipeline::Input::Opened(owned));
+            }
+            Effect::Renewed(session, timeout_ms) => {
+                self.rooms
+                    .session_sweeper(session_sweeper::Input::Attached { session, timeout_ms });
+            }
+            Effect::Ended(sessions) => {
+                for session in &sessions {
+                    self.rooms
+                        .session_sweeper(session_sweeper::Input::Closed { session: *session });
+                }
+                self.rooms.pipeline(pipeline::Input::Ended(sessions));
+            }
+            Effect::SnapshotBegin(zxid) => self.rooms.snapshot_writer(SnapshotWork::Begin(zxid)),
+            Effect::SnapshotSlice(slice) => self.rooms.snapshot_writer(SnapshotWork::Slice(slice)),
+            Effect::SnapshotEnd => self.rooms.snapshot_writer(SnapshotWork::End),
+            Effect::Propose(payloads) => self.rooms.pipeline(pipeline::Input::Propose(payloads)),
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Snapshot files: chunks of an exact tree, complete or absent.
+//!
+//! Lives here: framing, checksums, publication. What the chunks mean is the tree's affair.
+//!
+//! ```text
+//!  0  magic     "OSTLERSN"
+//!  8  version   u32, then four zero bytes
+//! 16  zxid      u64
+//! 24  checksum  u64   xxh3 over bytes 0..24
+//! then for every chunk:
+//!  0  length    u32   bytes of content; 0 in the trailer
+//!  4  index     u32   counted from 0; in the trailer, the number of chunks
+//!  8  checksum  u64   xxh3 of the content, seeded with the checksum before; in the trailer, the
+//!                     last chunk's: it covers the whole
+//! 16  proof     u64   xxh3 over bytes 0..16, seeded with the zxid
+//! 24  content
+//! ```
+//! Little endian. The trailer ends the file.
+
+use super::bytes::{u32_at, u64_at};
+use super::disk::Disk;
+use super::error::LogError;
+use super::{create_unfinished, zxid_of};
+use crate::types::Zxid;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
+
+const MAGIC: &[u8; 8] = b"OSTLERSN";
+const VERSION: u32 = 1;
+const PREFIX: &str = "snapshot.";
+const HEADER_BYTES: usize = 32;
+const FRAME_BYTES: usize = 24;
+/// Written out this often, so that the last sync is short and delays no sync of the log for long.
+const SYNC_EVERY_BYTES: u64 = 16 << 20;
+
+/// Writes one snapshot. Dropped before [`Writer::publish`], it leaves only an unfinished file,
+/// which the next start removes.
+pub struct Writer<D> {
+    disk: D,
+    zxid: Zxid,
+    unfinished: String,
+    position: u64,
+    synced: u64,
+    index: u32,
+    checksum: u64,
+}
+
+impl<D: Disk> Writer<D> {
+    /// Begins a snapshot that is exact at `zxid`.
+    pub fn create(mut disk: D, zxid: Zxid) -> Result<Self, LogError> {
+        let unfinished = create_unfinished(&mut disk, &name(zxid))?;
+        let header = header(zxid);
+        disk.write_at(&unfinished, 0, &header)?;
+        let position = header.len() as u64;
+        Ok(Self { disk, zxid, unfinished, position, synced: 0, index: 0, checksum: zxid.0 })
+    }
+
+    /// Adds a chunk; an empty one adds nothing.
+    pub fn chunk(&mut self, content: &[u8]) -> Result<(), LogError> {
+        for part in content.chunks(super::record::PAYLOAD_BYTES_MAX) {
+            self.checksum = xxh3_64_with_seed(part, self.checksum);
+            self.write_frame(part)?;
+            self.index += 1;
+        }
+        Ok(())
+    }
+
+    /// Makes the snapshot durable and visible under its name.
+    pub fn publish(mut self) -> Result<(), LogError> {
+        self.write_frame(&[])?;
+        self.disk.sync(&self.unfinished)?;
+        self.disk.rename(&self.unfinished, &name(self.zxid))?;
+        Ok(self.disk.sync_directory()?)
+    }
+
+    /// Gives up and removes the unfinished file, for instance when the disk is full.
+    pub fn abandon(mut self) -> Result<(), LogError> {
+        Ok(self.disk.remove(&self.unfinished)?)
+    }
+
+    /// Bytes written so far.
+    pub fn bytes(&self) -> u64 {
+        self.position
+    }
+
+    fn write_frame(&mut self, content: &[u8]) -> Result<(), LogError> {
+        let length = u32::try_from(content.len()).expect("a chunk is shorter than 4 GiB");
+        let mut frame = Vec::with_capacity(FRAME_BYTES + content.len());
+        frame.extend_from_slice(&length.to_le_bytes());
+        frame.extend_from_slice(&self.index.to_le_bytes());
+        frame.extend_from_slice(&self.checksum.to_le_bytes());
+        let proof = xxh3_64_with_seed(&frame, self.zxid.0);
+        frame.extend_from_slice(&proof.to_le_bytes());
+        frame.extend_from_slice(content);
+        self.disk.write_at(&self.unfinished, self.position, &frame)?;
+        self.position += frame.len() as u64;
+        if self.position - self.synced >= SYNC_EVERY_BYTES {
+            self.disk.sync(&self.unfinished)?;
+            self.synced = self.position;
+        }
+        Ok(())
+    }
+}
+
+/// Reads one snapshot, chunk by chunk.
+pub struct Reader<D> {
+    disk: D,
+    zxid: Zxid,
+    name: String,
+    position: u64,
+    length: u64,
+    index: u32,
+    checksum: u64,
+    done: bool,
+}
+
+impl<D: Disk> Reader<D> {
+    /// Opens the snapshot that is exact at `zxid`.
+    pub fn open(mut disk: D, zxid: Zxid) -> Result<Self, LogError> {
+        let name = name(zxid);
+        let length = disk.length(&name)?;
+        let mut found = vec![0; HEADER_BYTES];
+        let read = disk.read_at(&name, 0, &mut found)?;
+        let file = disk.place(&name);
+        let proven = u64_at(&found, 24) == xxh3_64(&found[..24]);
+        if proven && found[..8] == *MAGIC && u32_at(&found, 8) > VERSION {
+            let found = u32_at(&found, 8);
+            return Err(LogError::NewerFormat { file, found, newest: VERSION });
+        }
+        if read < HEADER_BYTES || found != header(zxid) {
+            let what = "it does not begin as the snapshot of its name does";
+            return Err(LogError::Corrupt { file, offset: 0, what });
+        }
+        let position = HEADER_BYTES as u64;
+        let checksum = zxid.0;
+        Ok(Self { disk, zxid, name, position, length, index: 0, checksum, done: false })
+    }
+
+    /// The next chunk, verified; `None` when the snapshot was read to its end.
+    pub fn chunk(&mut self) -> Result<Option<Vec<u8>>, LogError> {
+        if self.done {
+            return Ok(None);
+        }
+        let mut frame = [0; FRAME_BYTES];
+        let read = self.disk.read_at(&self.name, self.position, &mut frame)?;
+        let end = self.position + FRAME_BYTES as u64;
+        let length = u32_at(&frame, 0);
+        if read < FRAME_BYTES || u64_at(&frame, 16) != xxh3_64_with_seed(&frame[..16], self.zxid.0)
+        {
+            return Err(self.damaged("the head of a chunk is wrong"));
+        }
+        if u32_at(&frame, 4) != self.index || u64::from(length) > self.length.saturating_sub(end) {
+            return Err(self.damaged("chunks are missing"));
+        }
+        if length == 0 {
+            return self.trailer(end, u64_at(&frame, 8));
+        }
+        let mut content = vec![0; length as usize];
+        let read = self.disk.read_at(&self.name, end, &mut content)?;
+        let checksum = xxh3_64_with_seed(&content, self.checksum);
+        if read < content.len() || checksum != u64_at(&frame, 8) {
+            return Err(self.damaged("the checksum of a chunk is wrong"));
+        }
+        self.checksum = checksum;
+        self.index += 1;
+        self.position = end + u64::from(length);
+        Ok(Some(content))
+    }
+
+    fn trailer(&mut self, end: u64, checksum: u64) -> Result<Option<Vec<u8>>, LogError> {
+        if checksum != self.checksum || end != self.length {
+            return Err(self.damaged("it does not end where it says"));
+        }
+        self.done = true;
+        Ok(None)
+    }
+
+    fn damaged(&self, what: &'static str) -> LogError {
+        LogError::Corrupt { file: self.disk.place(&self.name), offset: self.position, what }
+    }
+}
+
+/// Positions of all snapshot files, newest first, whether valid or not.
+pub fn list<D: Disk>(disk: &mut D) -> Result<Vec<Zxid>, LogError> {
+    let files = disk.list()?;
+    let mut found: Vec<Zxid> = files.iter().filter_map(|file| zxid_of(file, PREFIX)).collect();
+    found.sort_unstable_by(|left, right| right.cmp(left));
+    Ok(found)
+}
+
+/// Reads a whole snapshot and checks every byte of it.
+pub fn verify<D: Disk>(disk: &mut D, zxid: Zxid) -> Result<(), LogError> {
+    let mut reader = Reader::open(disk, zxid)?;
+    while reader.chunk()?.is_some() {}
+    Ok(())
+}
+
+/// Whether a snapshot begins and ends as it should.
+pub(super) fn is_whole<D: Disk>(disk: &mut D, zxid: Zxid) -> Result<bool, LogError> {
+    let name = name(zxid);
+    let mut found = vec![0; HEADER_BYTES];
+    let read = disk.read_at(&name, 0, &mut found)?;
+    let length = disk.length(&name)?;
+    let mut frame = [0; FRAME_BYTES];
+    let last = length.saturating_sub(FRAME_BYTES as u64);
+    let framed = disk.read_at(&name, last, &mut frame)?;
+    let proven = u64_at(&frame, 16) == xxh3_64_with_seed(&frame[..16], zxid.0);
+    let begins = read == HEADER_BYTES && found == header(zxid);
+    Ok(begins && framed == FRAME_BYTES && u32_at(&frame, 0) == 0 && proven)
+}
+
+/// Name of the snapshot that is exact at `zxid`.
+pub(super) fn name(zxid: Zxid) -> String {
+    format!("{PREFIX}{:016x}", zxid.0)
+}
+
+/// Whether a file of this name is a snapshot.
+pub(super) fn is_snapshot(name: &str) -> bool {
+    zxid_of(name, PREFIX).is_some()
+}
+
+fn header(zxid: Zxid) -> Vec<u8> {
+    let mut out = Vec::with_capacity(HEADER_BYTES);
+    out.extend_from_slice(MAGIC);
+    out.extend_from_slice(&u64::from(VERSION).to_le_bytes());
+    out.extend_from_slice(&zxid.0.to_le_bytes());
+    let checksum = xxh3_64(&out);
+    out.extend_from_slice(&checksum.to_le_bytes());
+    out
+}

@@ -1,0 +1,444 @@
+//! One socket's side of the conversation: handshake, order of replies, what is answered in place
+//! and what travels.
+//!
+//! The lane is simple: while nothing of this connection is under way and it holds no watch, reads
+//! are answered in place. Otherwise everything travels the one FIFO through pipeline, tree store
+//! and fan-out, whose order is the order of the socket. So a write is never held back by a read
+//! before it, and no reply overtakes another. Pings and auth packets stand outside that order, as
+//! in ZooKeeper.
+//!
+//! No socket is touched here; the room reads and writes it.
+
+use super::answer::Reader;
+use super::pipeline::{Item, ItemBody, Sender, Submission};
+use super::tree_store::{Attached, View};
+use crate::auth::{AuthRules, prove, super_id};
+use crate::tree::Tree;
+use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
+use crate::types::{
+    AuthId, ConnectionId, ErrorCode, Op, Read, Reply, Request, SessionId, Xid, Zxid,
+};
+use crate::wire::jute::{ConnectRequest, ConnectResponse};
+use crate::wire::{Codec, FourLetterWord, Sniffed, sniff, txn};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+/// What every connection of a server has to know.
+#[derive(Clone, Debug)]
+pub struct Door {
+    /// Largest request frame, in bytes.
+    pub frame_bytes_max: usize,
+    /// Shortest session timeout granted, in milliseconds.
+    pub min_session_timeout_ms: i32,
+    /// Longest session timeout granted, in milliseconds.
+    pub max_session_timeout_ms: i32,
+    /// Which proofs of identity are accepted.
+    pub auth: AuthRules,
+}
+
+/// What a step of a connection wants done, in this order: send `bytes`, submit, then the rest.
+#[derive(Default)]
+pub struct Output {
+    /// To the socket.
+    pub bytes: Vec<u8>,
+    /// To the pipeline, in order.
+    pub submissions: Vec<Submission>,
+    /// A four-letter word to answer, with what follows it; then the socket is closed.
+    pub word: Option<FourLetterWord>,
+    /// Requests that were answered in place.
+    pub answered: u32,
+    /// Close the socket once the bytes are out.
+    pub close: bool,
+}
+
+enum Phase {
+    Fresh,
+    /// A connect request is under way; holds whether the answer carries the read-only flag.
+    Greeting { read_only: Option<bool> },
+    Open,
+    /// Nothing is read any more; the socket closes when the last reply is out.
+    Closing,
+}
+
+/// See the module.
+pub struct Connection {
+    door: Arc<Door>,
+    phase: Phase,
+    sender: Arc<Sender>,
+    fresh_password: [u8; 16],
+    in_flight: usize,
+    watching: bool,
+    /// Negotiated timeout in milliseconds, 0 before the handshake is over.
+    pub timeout_ms: i32,
+}
+
+type Decoded<'a> = (Xid, Request<'a>, &'a [u8]);
+
+impl Connection {
+    /// A connection just accepted, from a peer known by `ip`. Should it open a session,
+    /// `fresh_password` becomes that session's proof of ownership: it must be random.
+    pub fn new(door: Arc<Door>, id: ConnectionId, ip: AuthId, fresh_password: [u8; 16]) -> Self {
+        let sender = Sender {
+            connection: id,
+            session: SessionId::NONE,
+            codec: Codec::Jute,
+            ids: Arc::from([ip]),
+        };
+        Self {
+            door,
+            phase: Phase::Fresh,
+            sender: Arc::new(sender),
+            fresh_password,
+            in_flight: 0,
+            watching: false,
+            timeout_ms: 0,
+        }
+    }
+
+    /// The session it speaks for, `NONE` before the handshake is over.
+    pub fn session(&self) -> SessionId {
+        self.sender.session
+    }
+
+    /// Requests that travel.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Whether the handshake is still to be made.
+    pub fn is_fresh(&self) -> bool {
+        matches!(self.phase, Phase::Fresh)
+    }
+
+    /// Takes in what the socket gave; returns how many bytes are done with. The rest is to be
+    /// offered again with what comes next, or after [`Self::attached`].
+    pub fn receive<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        match self.phase {
+            Phase::Fresh => self.shake_hands(input, view, out),
+            Phase::Greeting { .. } => 0,
+            Phase::Open => self.requests(input, view, out),
+            Phase::Closing => input.len(),
+        }
+    }
+
+    /// The handshake's outcome arrived.
+    pub fn attached(&mut self, attached: &Attached, out: &mut Output) {
+        let Phase::Greeting { read_only } = self.phase else { return };
+        let response = match attached {
+            Attached::Open { session, timeout_ms, password } => {
+                self.phase = Phase::Open;
+                self.timeout_ms = *timeout_ms;
+                self.sender = Arc::new(Sender { session: *session, ..(*self.sender).clone() });
+                ConnectResponse {
+                    timeout_ms: *timeout_ms,
+                    session: *session,
+                    password: *password,
+                    read_only,
+                }
+            }
+            Attached::Expired => {
+                self.phase = Phase::Closing;
+                out.close = true;
+                refusal(read_only)
+            }
+        };
+        response.encode(&mut out.bytes);
+    }
+
+    /// So many of the requests that travel have been answered.
+    pub fn answered(&mut self, requests: usize, out: &mut Output) {
+        assert!(requests <= self.in_flight, "more replies than requests");
+        self.in_flight -= requests;
+        out.close |= self.in_flight == 0 && matches!(self.phase, Phase::Closing);
+    }
+
+    /// The session was taken over or has ended. A connection that asked for the end itself still
+    /// gets its reply.
+    pub fn kicked(&mut self, out: &mut Output) {
+        if !matches!(self.phase, Phase::Closing) {
+            self.phase = Phase::Closing;
+            out.close = true;
+        }
+    }
+
+    fn shake_hands<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        match sniff(input) {
+            Sniffed::NeedMore => 0,
+            Sniffed::Word(word) => {
+                out.word = Some(word);
+                self.phase = Phase::Closing;
+                4
+            }
+            Sniffed::Jute => self.greet(input, view, out),
+            Sniffed::Native | Sniffed::Tls | Sniffed::TelnetInterrupt => self.hang_up(input, out),
+        }
+    }
+
+    fn greet<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        let (length, body) = match frame(input, HANDSHAKE_FRAME_BYTES_MAX) {
+            Frame::Partial => return 0,
+            Frame::TooLarge => return self.hang_up(input, out),
+            Frame::Whole(length, body) => (length, body),
+        };
+        let Ok(request) = ConnectRequest::decode(body) else {
+            return self.hang_up(input, out);
+        };
+        if request.last_zxid_seen > view.read(Tree::last_applied) {
+            // The client has seen more than this server: silence sends it to another one.
+            return self.hang_up(input, out);
+        }
+        let timeout_ms = request
+            .timeout_ms
+            .clamp(self.door.min_session_timeout_ms, self.door.max_session_timeout_ms);
+        self.phase = Phase::Greeting { read_only: request.read_only.map(|_| false) };
+        if request.session == SessionId::NONE {
+            self.open_session(timeout_ms, out);
+        } else if proves_ownership(view, &request) {
+            let body = ItemBody::Attach { session: request.session, timeout_ms };
+            self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
+        } else {
+            self.attached(&Attached::Expired, out);
+        }
+        length
+    }
+
+    fn open_session(&mut self, timeout_ms: i32, out: &mut Output) {
+        let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
+        let payload = self.payload(Xid(0), &op);
+        self.submit(alloc::vec![Item { xid: Xid(0), body: ItemBody::Write(payload) }], out);
+    }
+
+    fn requests<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        let mut consumed = 0;
+        let mut decoded: Vec<Decoded<'_>> = Vec::new();
+        let mut broken = false;
+        loop {
+            match frame(&input[consumed..], self.door.frame_bytes_max) {
+                Frame::Partial => break,
+                Frame::TooLarge => broken = true,
+                Frame::Whole(length, body) => {
+                    consumed += length;
+                    match self.sender.codec.decode_request(body) {
+                        Ok((xid, request)) => decoded.push((xid, request, body)),
+                        Err(_) => broken = true,
+                    }
+                }
+            }
+            if broken {
+                break;
+            }
+        }
+        self.serve(&decoded, view, out);
+        if broken && !matches!(self.phase, Phase::Closing) {
+            self.phase = Phase::Closing;
+            out.close = self.in_flight == 0;
+        }
+        if matches!(self.phase, Phase::Closing) { input.len() } else { consumed }
+    }
+
+    fn serve<V: View>(&mut self, decoded: &[Decoded<'_>], view: &V, out: &mut Output) {
+        let mut rest = decoded;
+        let mut items = Vec::new();
+        while let Some((first, others)) = rest.split_first() {
+            if matches!(self.phase, Phase::Closing) {
+                break;
+            }
+            if self.in_flight == 0 && items.is_empty() && !self.watching {
+                let run = rest.iter().take_while(|(_, request, _)| is_local(request)).count();
+                if run > 0 {
+                    self.answer_here(&rest[..run], view, out);
+                    rest = &rest[run..];
+                    continue;
+                }
+            }
+            self.admit(first, view, &mut items, out);
+            rest = others;
+        }
+        self.submit(items, out);
+    }
+
+    /// Answers a run of requests under one read lock, so that they all see one state.
+    fn answer_here<V: View>(&mut self, run: &[Decoded<'_>], view: &V, out: &mut Output) {
+        let sender = self.sender.clone();
+        let reader = Reader { codec: sender.codec, session: sender.session, ids: &sender.ids };
+        let paths: Vec<&str> = run.iter().filter_map(|(_, request, _)| path_of(request)).collect();
+        view.read(|tree| {
+            tree.prefetch(&paths);
+            for (xid, request, _) in run {
+                if let Request::Read(read) = request {
+                    reader.read(tree, *xid, read, &mut out.bytes);
+                } else {
+                    reader.other(tree.last_applied(), *xid, request, &mut out.bytes);
+                }
+                out.answered += 1;
+                if matches!(request, Request::Unknown) {
+                    self.phase = Phase::Closing;
+                    out.close = true;
+                    break;
+                }
+            }
+        });
+    }
+
+    /// Takes in a request that is not answered in place.
+    fn admit<V: View>(
+        &mut self,
+        (xid, request, body): &Decoded<'_>,
+        view: &V,
+        items: &mut Vec<Item>,
+        out: &mut Output,
+    ) {
+        let travel = || ItemBody::Travel(Bytes::copy_from_slice(body));
+        let body = match request {
+            Request::Ping => {
+                let zxid = view.read(Tree::last_applied);
+                self.sender.codec.encode_reply(Xid::PING, zxid, &Reply::Done, &mut out.bytes);
+                out.answered += 1;
+                return;
+            }
+            Request::Auth { scheme, auth } => {
+                self.submit(core::mem::take(items), out);
+                self.authenticate(*xid, scheme, auth, out);
+                return;
+            }
+            Request::Write(op) => ItemBody::Write(self.payload(*xid, op)),
+            Request::CloseSession => {
+                self.phase = Phase::Closing;
+                let session = self.sender.session;
+                ItemBody::Write(self.payload(*xid, &Op::CloseSession { session }))
+            }
+            Request::Unknown => {
+                self.phase = Phase::Closing;
+                travel()
+            }
+            Request::Read(read) => {
+                self.watching |= read.sets_watch();
+                travel()
+            }
+            Request::Watch(_) => {
+                self.watching = true;
+                travel()
+            }
+            Request::Sync(_)
+            | Request::WhoAmI
+            | Request::Sasl(_)
+            | Request::Reconfig
+            | Request::Malformed => travel(),
+        };
+        items.push(Item { xid: *xid, body });
+    }
+
+    fn authenticate(&mut self, xid: Xid, scheme: &str, auth: &[u8], out: &mut Output) {
+        let reply = match prove(&self.door.auth, scheme, auth) {
+            Some(proof) => {
+                let mut ids = self.sender.ids.to_vec();
+                let proven = proof.is_super.then(super_id).into_iter().chain(proof.id);
+                for id in proven {
+                    if !ids.contains(&id) {
+                        ids.push(id);
+                    }
+                }
+                self.sender = Arc::new(Sender { ids: ids.into(), ..(*self.sender).clone() });
+                Reply::Done
+            }
+            None => {
+                self.phase = Phase::Closing;
+                out.close = true;
+                Reply::Error(ErrorCode::AuthFailed)
+            }
+        };
+        self.sender.codec.encode_reply(xid, Zxid::ZERO, &reply, &mut out.bytes);
+        out.answered += 1;
+    }
+
+    fn payload(&self, xid: Xid, op: &Op<'_>) -> Bytes {
+        let mut payload = Vec::new();
+        txn::encode(self.sender.session, xid, &self.sender.ids, op, &mut payload);
+        Bytes::from(payload)
+    }
+
+    fn submit(&mut self, items: Vec<Item>, out: &mut Output) {
+        if items.is_empty() {
+            return;
+        }
+        if matches!(self.phase, Phase::Open | Phase::Closing) {
+            self.in_flight += items.len();
+        }
+        out.submissions.push(Submission { sender: self.sender.clone(), items });
+    }
+
+    fn hang_up(&mut self, input: &[u8], out: &mut Output) -> usize {
+        self.phase = Phase::Closing;
+        out.close = true;
+        input.len()
+    }
+}
+
+enum Frame<'a> {
+    Partial,
+    TooLarge,
+    /// Length with its prefix, and the body.
+    Whole(usize, &'a [u8]),
+}
+
+fn frame(input: &[u8], bytes_max: usize) -> Frame<'_> {
+    let Some((prefix, rest)) = input.split_first_chunk::<4>() else { return Frame::Partial };
+    let Ok(length) = usize::try_from(i32::from_be_bytes(*prefix)) else { return Frame::TooLarge };
+    if length > bytes_max {
+        return Frame::TooLarge;
+    }
+    rest.get(..length).map_or(Frame::Partial, |body| Frame::Whole(4 + length, body))
+}
+
+fn is_local(request: &Request<'_>) -> bool {
+    match request {
+        Request::Read(read) => !read.sets_watch(),
+        Request::Ping
+        | Request::WhoAmI
+        | Request::Sasl(_)
+        | Request::Reconfig
+        | Request::Malformed
+        | Request::Unknown => true,
+        Request::Write(_)
+        | Request::Watch(_)
+        | Request::Sync(_)
+        | Request::Auth { .. }
+        | Request::CloseSession => false,
+    }
+}
+
+fn path_of<'a>(request: &Request<'a>) -> Option<&'a str> {
+    match request {
+        Request::Read(
+            Read::Exists { path, .. }
+            | Read::Data { path, .. }
+            | Read::Acl { path }
+            | Read::Children { path, .. }
+            | Read::DescendantCount { path },
+        ) => Some(path),
+        Request::Read(Read::Ephemerals { .. } | Read::Multi(_))
+        | Request::Write(_)
+        | Request::Watch(_)
+        | Request::Sync(_)
+        | Request::Ping
+        | Request::Auth { .. }
+        | Request::WhoAmI
+        | Request::Sasl(_)
+        | Request::Reconfig
+        | Request::CloseSession
+        | Request::Malformed
+        | Request::Unknown => None,
+    }
+}
+
+/// Looked at before anything is taken over: whoever only knows a session's id cannot disturb it.
+fn proves_ownership<V: View>(view: &V, request: &ConnectRequest) -> bool {
+    view.read(|tree| {
+        tree.session(request.session).is_some_and(|record| request.password == record.password)
+    })
+}
+
+fn refusal(read_only: Option<bool>) -> ConnectResponse {
+    ConnectResponse { timeout_ms: 0, session: SessionId::NONE, password: [0; 16], read_only }
+}
