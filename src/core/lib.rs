@@ -14,6 +14,7 @@ pub mod auth;
 pub mod log;
 pub mod rooms;
 pub mod session;
+pub mod tree;
 pub mod types;
 pub mod watch;
 pub mod wire;

@@ -5,6 +5,7 @@
 //! simulator carries the effects out and feeds completions back as inputs.
 
 pub mod session_sweeper;
+pub mod watch_fanout;
 
 use alloc::vec::Vec;
 

@@ -1,0 +1,327 @@
+//! The room that owns all watches and hands out events.
+//!
+//! TreeStore sends it one [`Delivery`] per batch of applied transactions, with the encoded
+//! replies of that batch in between, and it merges both per connection in that one order: an
+//! event stands before the reply that shows the change, and no event stands before the reply to
+//! the read that set its watch. It encodes events, never data.
+//!
+//! A connection may be gone while a registration of it is still on its way here. Each
+//! registration has a reply, which comes back to the connection's arbiter as a [`Parcel`]; an
+//! arbiter that no longer has the connection answers it with [`Input::Closed`] again, and that
+//! takes the late watch away.
+
+mod parcels;
+
+#[cfg(test)]
+mod tests;
+
+use super::{Machine, Now};
+use crate::tree::Change;
+use crate::types::{
+    AuthId, ConnectionId, ErrorCode, EventType, RemoveKind, Reply, WatchEvent, WatchRegistration,
+    Xid, Zxid,
+};
+use crate::watch::WatchTable;
+use crate::wire::Codec;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use foldhash::quality::FixedState;
+use hashbrown::HashMap;
+pub use parcels::Parcel;
+use parcels::Parcels;
+
+/// What can happen to the fan-out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Transactions have been applied, and requests answered.
+    Deliver(Delivery),
+    /// These connections are gone. May name one that is not known, or was named before.
+    Closed(Vec<ConnectionId>),
+}
+
+/// What the fan-out asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Hand these to their connections. One parcel per connection, never an empty list.
+    Post(Vec<Parcel>),
+    /// Every event up to this zxid has been posted.
+    Delivered(Zxid),
+}
+
+/// One batch from TreeStore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The last transaction applied before the batch ended.
+    pub upto: Zxid,
+    /// What came of it, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One thing in the order in which all clients are to see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A znode changed. Concerns watches registered by earlier steps only.
+    Change(Change),
+    /// Encoded answers, passed on as they are.
+    Reply {
+        /// Whose requests they answer.
+        connection: ConnectionId,
+        /// How many requests that is.
+        requests: u32,
+        /// Whole frames.
+        bytes: Vec<u8>,
+    },
+    /// A watch is set, beside those the connection holds already.
+    Register {
+        /// Whose it is.
+        connection: ConnectionId,
+        /// How its events are to be encoded.
+        codec: Codec,
+        /// What the connection has proven so far.
+        ids: Arc<[AuthId]>,
+        /// What is watched; need not exist.
+        path: Arc<str>,
+        /// Which kind of watch.
+        registration: WatchRegistration,
+    },
+    /// The connection has proven another identity; changes from here on are judged by these.
+    Identities {
+        /// Whose they are.
+        connection: ConnectionId,
+        /// All it has proven.
+        ids: Arc<[AuthId]>,
+    },
+    /// An event that setWatches makes up for what was missed. Not filtered, spends no watch.
+    SynthesizedEvent {
+        /// Who is told.
+        connection: ConnectionId,
+        /// How it is to be encoded.
+        codec: Codec,
+        /// The event; has no zxid.
+        event: WatchEvent,
+    },
+    /// removeWatches or checkWatches, answered here.
+    Watch {
+        /// Whose watches.
+        connection: ConnectionId,
+        /// How the answer is to be encoded.
+        codec: Codec,
+        /// The request's number.
+        xid: Xid,
+        /// The zxid its reply shows.
+        zxid: Zxid,
+        /// What was asked.
+        op: OwnedWatchOp,
+    },
+    /// The connection holds no watches from here on: it is about to set them all again.
+    Reset {
+        /// Whose watches are forgotten.
+        connection: ConnectionId,
+    },
+}
+
+/// The two watch operations that only the holder of the watches can answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedWatchOp {
+    /// removeWatches.
+    Remove {
+        /// Path as sent.
+        path: Arc<str>,
+        /// Which kinds.
+        kind: RemoveKind,
+    },
+    /// checkWatches.
+    Check {
+        /// Path as sent.
+        path: Arc<str>,
+        /// Which kinds.
+        kind: RemoveKind,
+    },
+}
+
+/// Counters since the start. Each event counts once per connection it was posted to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FanoutStats {
+    /// Events of created znodes.
+    pub created_events: u64,
+    /// Events of deleted znodes.
+    pub deleted_events: u64,
+    /// Events of replaced data.
+    pub data_changed_events: u64,
+    /// Events of changed lists of children.
+    pub children_changed_events: u64,
+    /// Events kept back because the connection may not read the znode.
+    pub suppressed_events: u64,
+    /// Bytes of all events posted.
+    pub event_bytes: u64,
+}
+
+/// What is known of a connection that has set a watch.
+#[derive(Debug)]
+struct Watcher {
+    codec: Codec,
+    ids: Arc<[AuthId]>,
+}
+
+/// The machine.
+///
+/// Invariant: every connection with a watch in `table` stands in `watchers`.
+#[derive(Debug)]
+pub struct WatchFanout {
+    table: WatchTable,
+    watchers: HashMap<ConnectionId, Watcher, FixedState>,
+    parcels: Parcels,
+    /// Kept between changes so that telling allocates nothing in the long run.
+    told: Vec<ConnectionId>,
+    stats: FanoutStats,
+}
+
+impl WatchFanout {
+    /// Without watches. The seed keeps clients from choosing paths whose hashes collide.
+    pub fn new(hash_seed: u64) -> Self {
+        Self {
+            table: WatchTable::new(hash_seed),
+            watchers: HashMap::with_hasher(FixedState::with_seed(hash_seed)),
+            parcels: Parcels::new(hash_seed),
+            told: Vec::new(),
+            stats: FanoutStats::default(),
+        }
+    }
+
+    /// All watches, for counting and listing them.
+    pub fn table(&self) -> &WatchTable {
+        &self.table
+    }
+
+    /// What was done since the start.
+    pub fn stats(&self) -> FanoutStats {
+        self.stats
+    }
+
+    fn deliver(&mut self, delivery: Delivery, effects: &mut Vec<Effect>) {
+        for step in delivery.steps {
+            self.take(step);
+        }
+        let parcels = self.parcels.take_all();
+        if !parcels.is_empty() {
+            effects.push(Effect::Post(parcels));
+        }
+        effects.push(Effect::Delivered(delivery.upto));
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Change(change) => self.fire(&change),
+            Step::Reply { connection, requests, bytes } => {
+                self.parcels.add_replies(connection, requests, bytes);
+            }
+            Step::Register { connection, codec, ids, path, registration } => {
+                self.watchers.insert(connection, Watcher { codec, ids });
+                self.table.register(connection, path, registration);
+            }
+            Step::Identities { connection, ids } => {
+                if let Some(watcher) = self.watchers.get_mut(&connection) {
+                    watcher.ids = ids;
+                }
+            }
+            Step::SynthesizedEvent { connection, codec, event } => {
+                let mut frame = Vec::new();
+                codec.encode_event(&event, &mut frame);
+                self.post_event(connection, event.event, &frame);
+            }
+            Step::Watch { connection, codec, xid, zxid, op } => {
+                let reply = self.answer(connection, &op);
+                let mut bytes = Vec::new();
+                codec.encode_reply(xid, zxid, &reply, &mut bytes);
+                self.parcels.add_replies(connection, 1, bytes);
+            }
+            Step::Reset { connection } => self.forget(connection),
+        }
+    }
+
+    /// Tells every connection that watches this change and may read the znode.
+    fn fire(&mut self, change: &Change) {
+        if self.table.is_empty() {
+            return;
+        }
+        let mut told = core::mem::take(&mut self.told);
+        self.table.fire(change.event, &change.path, &mut told);
+        let mut frames = EventFrames::new(change);
+        for connection in told.drain(..) {
+            let watcher = self.watchers.get(&connection).expect("who holds a watch is known");
+            if change.readers.admits(&watcher.ids) {
+                self.post_event(connection, change.event, frames.of(watcher.codec));
+            } else {
+                self.stats.suppressed_events += 1;
+            }
+        }
+        self.told = told;
+    }
+
+    fn answer(&mut self, connection: ConnectionId, op: &OwnedWatchOp) -> Reply<'static> {
+        let found = match op {
+            OwnedWatchOp::Remove { path, kind } => self.table.remove(connection, path, *kind),
+            OwnedWatchOp::Check { path, kind } => self.table.holds(connection, path, *kind),
+        };
+        if found { Reply::Done } else { Reply::Error(ErrorCode::NoWatcher) }
+    }
+
+    fn post_event(&mut self, connection: ConnectionId, event: EventType, frame: &[u8]) {
+        let count = match event {
+            EventType::Created => &mut self.stats.created_events,
+            EventType::Deleted => &mut self.stats.deleted_events,
+            EventType::DataChanged => &mut self.stats.data_changed_events,
+            EventType::ChildrenChanged => &mut self.stats.children_changed_events,
+        };
+        *count += 1;
+        self.stats.event_bytes += frame.len() as u64;
+        self.parcels.add_event(connection, frame);
+    }
+
+    fn forget(&mut self, connection: ConnectionId) {
+        if self.watchers.remove(&connection).is_some() {
+            self.table.forget(connection);
+        }
+    }
+}
+
+impl Machine for WatchFanout {
+    type Input = Input;
+    type Effect = Effect;
+
+    fn step(&mut self, _: Now, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Deliver(delivery) => self.deliver(delivery, effects),
+            Input::Closed(connections) => {
+                for connection in connections {
+                    self.forget(connection);
+                }
+            }
+        }
+    }
+}
+
+/// The frames of one event, encoded at most once per codec and copied from here.
+struct EventFrames {
+    event: WatchEvent,
+    encoded: Vec<(Codec, Vec<u8>)>,
+}
+
+impl EventFrames {
+    fn new(change: &Change) -> Self {
+        let Change { zxid, event, path, .. } = change;
+        let event = WatchEvent { zxid: Some(*zxid), event: *event, path: path.clone() };
+        Self { event, encoded: Vec::new() }
+    }
+
+    fn of(&mut self, codec: Codec) -> &[u8] {
+        let known = self.encoded.iter().position(|(of, _)| *of == codec);
+        let at = known.unwrap_or_else(|| {
+            let mut frame = Vec::new();
+            codec.encode_event(&self.event, &mut frame);
+            self.encoded.push((codec, frame));
+            self.encoded.len() - 1
+        });
+        &self.encoded[at].1
+    }
+}
