@@ -6,6 +6,8 @@
 //! total: it answers or refuses any input, never panics, and never allocates more than in
 //! proportion to the bytes it was given.
 
+#[cfg(test)]
+mod golden_test;
 pub mod jute;
 mod sniff;
 pub mod txn;
