@@ -10,6 +10,8 @@
 mod golden_test;
 pub mod jute;
 pub mod native;
+#[cfg(test)]
+mod native_test;
 mod sniff;
 pub mod txn;
 

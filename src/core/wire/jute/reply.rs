@@ -123,6 +123,28 @@ impl OwnedReply {
 }
 
 impl ReplyKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Done,
+        Self::Created,
+        Self::CreatedWithStat,
+        Self::DataSet,
+        Self::AclSet,
+        Self::Multi,
+        Self::Stat,
+        Self::Data,
+        Self::Acl,
+        Self::Children,
+        Self::ChildrenWithStat,
+        Self::Paths,
+        Self::Count,
+        Self::Path,
+        Self::WatchAdded,
+        Self::Identities,
+        Self::Reads,
+        Self::Token,
+    ];
+
     /// What a server answers to this request when it does not refuse it.
     pub fn of(request: &Request<'_>) -> Self {
         match request {
