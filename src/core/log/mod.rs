@@ -11,12 +11,16 @@ mod bytes;
 pub mod disk;
 mod error;
 mod identity;
-
+#[cfg(any(test, feature = "crumbling-disk"))]
+pub mod mem_disk;
 mod open;
 mod purge;
 mod record;
 mod segment;
 pub mod snapshot;
+
+#[cfg(test)]
+mod log_test;
 
 pub use disk::{Disk, DiskError, Fault};
 pub use error::LogError;
