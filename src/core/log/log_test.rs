@@ -300,6 +300,18 @@ fn no_flipped_bit_ever_loses_what_was_synced() {
 }
 
 #[test]
+fn damage_that_appears_between_start_and_replay_is_noticed() {
+    let whole = written(60);
+    for name in segments(&mut whole.clone()) {
+        let mut disk = whole.clone();
+        let (mut log, _) = open(&mut disk).unwrap();
+        log.disk().flip(&name, 600, 2);
+        let error = replayed(&mut log, 0).unwrap_err();
+        assert!(matches!(&error, LogError::Corrupt { file, .. } if *file == name), "{error}");
+    }
+}
+
+#[test]
 fn a_lost_log_file_is_noticed_wherever_it_was() {
     let whole = written(60);
     let names = segments(&mut whole.clone());

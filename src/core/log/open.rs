@@ -107,7 +107,8 @@ impl Survey {
             return Err(LogError::Corrupt { file: place, offset: scan.offset as u64, what });
         }
         let base = header.previous > self.zxid || self.segments.is_empty();
-        self.segments.push(Segment { name: name.into(), previous: header.previous, base });
+        let (previous, end_at) = (header.previous, scan.offset as u64);
+        self.segments.push(Segment { name: name.into(), previous, base, end: end_at });
         self.zxid = scan.zxid;
         self.sealed = scan.sealed;
         self.repair = Repair::new(&bytes, &scan, end, place);
