@@ -1,0 +1,159 @@
+//! What the rooms have to be told before they start: one plain struct, no globals.
+//!
+//! Nothing here parses: the `ostler` package reads files, arguments and environment, checks every
+//! value, and hands the finished [`Settings`] to `serve`. The rooms copy the
+//! fields they need and never ask again.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use ostler_core::types::ServerId;
+use ostler_core::types::limits::FRAME_BYTES_DEFAULT;
+
+/// Everything one server needs to know, checked and in the units the rooms use.
+///
+/// Invariant: `min_session_timeout_ms <= max_session_timeout_ms`, and no number that is a size
+/// or an interval is zero unless its comment gives zero a meaning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Directory of the snapshots and of the lock that keeps a second server out.
+    pub data_dir: PathBuf,
+    /// Directory of the log's segments; the same as `data_dir` unless a second disk serves it.
+    pub log_dir: PathBuf,
+    /// Addresses on which clients are awaited, in the order of the configuration; never empty.
+    pub client_address: Vec<SocketAddr>,
+    /// Connections the system may hold before they are accepted; `None` leaves it to the system.
+    pub listen_backlog: Option<u32>,
+    /// Unit of session expiry, in milliseconds.
+    pub tick_ms: u32,
+    /// Shortest session timeout granted, in milliseconds.
+    pub min_session_timeout_ms: i32,
+    /// Longest session timeout granted, in milliseconds.
+    pub max_session_timeout_ms: i32,
+    /// Connections from one client address at a time; 0 means no limit.
+    pub connections_per_ip_max: usize,
+    /// Connections in all at a time; 0 means no limit.
+    pub connections_max: usize,
+    /// Largest request frame of a client with a session, in bytes.
+    pub frame_bytes_max: usize,
+    /// Requests of all clients that may be between their socket and their reply.
+    pub outstanding_max: usize,
+    /// Transactions after which a snapshot is taken.
+    pub snapshot_every_txns: u64,
+    /// Bytes of log after which a snapshot is taken.
+    pub snapshot_every_bytes: u64,
+    /// Snapshots that survive a purge; log that only older ones need goes with those.
+    /// 0 means that nothing is ever removed.
+    pub snapshots_kept: usize,
+    /// Size of one preallocated segment of the log, in bytes.
+    pub segment_bytes: u64,
+    /// Time a new connection has to open a session or to say its word, in milliseconds.
+    pub handshake_timeout_ms: u64,
+    /// Four-letter words that are answered.
+    pub words_allowed: WordsAllowed,
+    /// Whether TTL znodes may be created.
+    pub extended_types: bool,
+    /// Whether a write that would exceed a quota fails; otherwise it is only logged.
+    pub enforce_quota: bool,
+    /// Whether permissions are ignored altogether.
+    pub skip_acl: bool,
+    /// `user:base64(sha1(user:password))` of the identity that passes every ACL check.
+    pub super_digest: Option<String>,
+    /// Whether the `digest` authentication scheme is offered.
+    pub digest_enabled: bool,
+    /// Time between two searches for containers and TTL znodes to remove, in milliseconds.
+    pub reap_interval_ms: u64,
+    /// Znodes so removed within one minute at most.
+    pub reap_per_minute: u32,
+    /// Age at which a container that never had a child is removed, in milliseconds; 0: never.
+    pub never_used_ms: i64,
+    /// This server's number in the log and in what monitors read.
+    pub server: ServerId,
+    /// Threads that own client sockets, at least 1 and at most 256.
+    pub connection_arbiters: usize,
+    /// What the word `conf` answers: `key=value` lines under ZooKeeper's names, each with its line
+    /// end. The sizes of the directories are not in it, for they change.
+    pub config_text: String,
+}
+
+/// Which four-letter words a client without a session gets an answer to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WordsAllowed {
+    /// Every word.
+    All,
+    /// Every word that changes nothing: all but `crst`, `srst` and `stmk`.
+    ReadOnly,
+    /// These, in lower case.
+    Listed(BTreeSet<String>),
+}
+
+impl WordsAllowed {
+    /// Words that change what the server counts or traces.
+    pub const CHANGING: [&'static str; 3] = ["crst", "srst", "stmk"];
+
+    /// Whether `word`, in lower case, is answered.
+    pub fn admits(&self, word: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::ReadOnly => !Self::CHANGING.contains(&word),
+            Self::Listed(words) => words.contains(word),
+        }
+    }
+}
+
+impl Default for Settings {
+    /// A standalone server on port 2181 of every IPv4 address, as the embedded configuration
+    /// describes it; a test of the `ostler` package keeps the two equal.
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("ostler-data"),
+            log_dir: PathBuf::from("ostler-data"),
+            client_address: vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, 2181))],
+            listen_backlog: None,
+            tick_ms: 2000,
+            min_session_timeout_ms: 4000,
+            max_session_timeout_ms: 40_000,
+            connections_per_ip_max: 60,
+            connections_max: 0,
+            frame_bytes_max: FRAME_BYTES_DEFAULT,
+            outstanding_max: 100_000,
+            snapshot_every_txns: 1_000_000,
+            snapshot_every_bytes: 1 << 30,
+            snapshots_kept: 3,
+            segment_bytes: 64 << 20,
+            handshake_timeout_ms: 10_000,
+            words_allowed: WordsAllowed::ReadOnly,
+            extended_types: true,
+            enforce_quota: false,
+            skip_acl: false,
+            super_digest: None,
+            digest_enabled: true,
+            reap_interval_ms: 60_000,
+            reap_per_minute: 10_000,
+            never_used_ms: 0,
+            server: ServerId(1),
+            connection_arbiters: 1,
+            config_text: String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn read_only_words_exclude_those_that_change_something() {
+        assert!(WordsAllowed::ReadOnly.admits("srvr"));
+        assert!(!WordsAllowed::ReadOnly.admits("srst"));
+        assert!(WordsAllowed::All.admits("srst"));
+    }
+
+    #[test]
+    fn listed_words_are_the_only_ones() {
+        let listed = WordsAllowed::Listed(BTreeSet::from(["ruok".to_owned()]));
+        assert!(listed.admits("ruok"));
+        assert!(!listed.admits("srvr"));
+    }
+}
