@@ -12,3 +12,4 @@ extern crate std;
 
 pub mod rooms;
 pub mod types;
+pub mod wire;

@@ -37,6 +37,8 @@ pub enum Outcome {
     SessionClosed,
     /// Nothing was changed.
     Failed(ErrorCode),
+    /// Would have succeeded; undone because another operation of its multi failed.
+    RolledBack,
 }
 
 /// Names of children, wherever they are stored.

@@ -1,0 +1,191 @@
+//! A client's frame, read by the server.
+//!
+//! What cannot be decoded is sorted as ZooKeeper sorts it: a write with a null where a value is
+//! needed has been decoded, so it takes a zxid and fails when it is applied; anything else is
+//! refused on the spot.
+
+use super::multi::{decode_multi, decode_multi_read};
+use super::opcode;
+use super::read::Reader;
+use crate::types::{
+    AclEntry, Create, CreateVariant, ErrorCode, Op, Read, RemoveKind, Request, WatchMode, WatchOp,
+    Xid,
+};
+use crate::wire::DecodeError;
+
+/// The request in one frame's body. See [`crate::wire::Codec::decode_request`].
+pub(in crate::wire) fn decode_request(body: &[u8]) -> Result<(Xid, Request<'_>), DecodeError> {
+    let mut reader = Reader::new(body);
+    let xid = Xid(reader.int()?);
+    let request = match reader.int()? {
+        opcode::CREATE => write(create(&mut reader, CreateVariant::Plain)),
+        opcode::CREATE2 => write(create(&mut reader, CreateVariant::WithStat)),
+        opcode::CREATE_CONTAINER => write(create(&mut reader, CreateVariant::Container)),
+        opcode::CREATE_TTL => write(create(&mut reader, CreateVariant::Ttl)),
+        opcode::DELETE => write(delete(&mut reader)),
+        opcode::SET_DATA => write(set_data(&mut reader)),
+        opcode::SET_ACL => write(set_acl(&mut reader)),
+        opcode::MULTI => Request::Write(
+            decode_multi(&mut reader).unwrap_or(Op::Fail(ErrorCode::MarshallingError)),
+        ),
+        opcode::SYNC => or_malformed(reader.string_or_refuse().map(Request::Sync)),
+        opcode::PING => return Ok((Xid::PING, Request::Ping)),
+        opcode::AUTH => auth(&mut reader)?,
+        opcode::SASL => Request::Sasl(reader.buffer()?.unwrap_or_default()),
+        opcode::WHO_AM_I => Request::WhoAmI,
+        opcode::RECONFIG => or_malformed(reconfig(&mut reader)),
+        opcode::CLOSE_SESSION => Request::CloseSession,
+        code => other(code, &mut reader),
+    };
+    Ok((xid, request))
+}
+
+/// Reads, operations on watches, and what is none of ours.
+fn other<'a>(code: i32, reader: &mut Reader<'a>) -> Request<'a> {
+    let read = match code {
+        opcode::EXISTS => flagged(reader).map(|(path, watch)| Read::Exists { path, watch }),
+        opcode::GET_DATA => flagged(reader).map(|(path, watch)| Read::Data { path, watch }),
+        opcode::GET_ACL => reader.string_or_refuse().map(|path| Read::Acl { path }),
+        opcode::GET_CHILDREN => children(reader, false),
+        opcode::GET_CHILDREN2 => children(reader, true),
+        opcode::GET_EPHEMERALS => {
+            // ZooKeeper takes a null prefix for "all", as it does the empty one.
+            reader.string().map(|prefix| Read::Ephemerals { prefix: prefix.unwrap_or_default() })
+        }
+        opcode::GET_ALL_CHILDREN_NUMBER => {
+            reader.string_or_refuse().map(|path| Read::DescendantCount { path })
+        }
+        opcode::MULTI_READ => decode_multi_read(reader),
+        code => return or_unknown(watch_op(code, reader)),
+    };
+    or_malformed(read.map(Request::Read))
+}
+
+fn or_unknown<'a>(decoded: Option<Result<WatchOp<'a>, DecodeError>>) -> Request<'a> {
+    match decoded {
+        Some(op) => or_malformed(op.map(Request::Watch)),
+        None => Request::Unknown,
+    }
+}
+
+fn watch_op<'a>(code: i32, reader: &mut Reader<'a>) -> Option<Result<WatchOp<'a>, DecodeError>> {
+    Some(match code {
+        opcode::ADD_WATCH => add_watch(reader),
+        opcode::CHECK_WATCHES => {
+            watch_kind(reader).map(|(path, kind)| WatchOp::Check { path, kind })
+        }
+        opcode::REMOVE_WATCHES => {
+            watch_kind(reader).map(|(path, kind)| WatchOp::Remove { path, kind })
+        }
+        opcode::SET_WATCHES => set_watches(reader, false),
+        opcode::SET_WATCHES2 => set_watches(reader, true),
+        _ => return None,
+    })
+}
+
+fn write(decoded: Result<Op<'_>, DecodeError>) -> Request<'_> {
+    match decoded {
+        Ok(op) => Request::Write(op),
+        Err(DecodeError::Null) => Request::Write(Op::Fail(ErrorCode::MarshallingError)),
+        Err(_) => Request::Malformed,
+    }
+}
+
+fn or_malformed(decoded: Result<Request<'_>, DecodeError>) -> Request<'_> {
+    decoded.unwrap_or(Request::Malformed)
+}
+
+/// The whole record is read before a null in it is looked at: a null in a record that is cut
+/// short is a record that is cut short.
+pub(super) fn create<'a>(
+    reader: &mut Reader<'a>,
+    variant: CreateVariant,
+) -> Result<Op<'a>, DecodeError> {
+    let path = reader.string()?;
+    let data = reader.buffer()?;
+    let acl = reader.acl()?;
+    let flags = reader.int()?;
+    let ttl_ms = match variant {
+        CreateVariant::Ttl => reader.long()?,
+        CreateVariant::Plain | CreateVariant::WithStat | CreateVariant::Container => 0,
+    };
+    let path = path.ok_or(DecodeError::Null)?;
+    Ok(Op::Create(Create { path, data, acl, flags, ttl_ms, variant }))
+}
+
+pub(super) fn delete<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
+    let (path, version) = (reader.string()?, reader.int()?);
+    Ok(Op::Delete { path: path.ok_or(DecodeError::Null)?, version })
+}
+
+pub(super) fn set_data<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
+    let (path, data, version) = (reader.string()?, reader.buffer()?, reader.int()?);
+    Ok(Op::SetData { path: path.ok_or(DecodeError::Null)?, data, version })
+}
+
+fn set_acl<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
+    let (path, acl, version): (_, alloc::vec::Vec<AclEntry<'a>>, _) =
+        (reader.string()?, reader.acl()?, reader.int()?);
+    Ok(Op::SetAcl { path: path.ok_or(DecodeError::Null)?, acl, version })
+}
+
+pub(super) fn check<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
+    let (path, version) = (reader.string()?, reader.int()?);
+    Ok(Op::Check { path: path.ok_or(DecodeError::Null)?, version })
+}
+
+/// A path and a watch flag.
+pub(super) fn flagged<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, bool), DecodeError> {
+    Ok((reader.string_or_refuse()?, reader.bool()?))
+}
+
+fn children<'a>(reader: &mut Reader<'a>, with_stat: bool) -> Result<Read<'a>, DecodeError> {
+    flagged(reader).map(|(path, watch)| Read::Children { path, watch, with_stat })
+}
+
+fn add_watch<'a>(reader: &mut Reader<'a>) -> Result<WatchOp<'a>, DecodeError> {
+    let path = reader.string_or_refuse()?;
+    let mode = match reader.int()? {
+        0 => WatchMode::Persistent,
+        1 => WatchMode::PersistentRecursive,
+        mode => return Err(DecodeError::Unknown { what: "watch mode", value: mode.into() }),
+    };
+    Ok(WatchOp::Add { path, mode })
+}
+
+fn watch_kind<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, RemoveKind), DecodeError> {
+    let path = reader.string_or_refuse()?;
+    let code = reader.int()?;
+    let kind = RemoveKind::from_code(code)
+        .ok_or(DecodeError::Unknown { what: "watch kind", value: code.into() })?;
+    Ok((path, kind))
+}
+
+fn set_watches<'a>(
+    reader: &mut Reader<'a>,
+    with_persistent: bool,
+) -> Result<WatchOp<'a>, DecodeError> {
+    Ok(WatchOp::Set {
+        relative_zxid: reader.long()?,
+        data: reader.strings()?,
+        exist: reader.strings()?,
+        child: reader.strings()?,
+        persistent: if with_persistent { reader.strings()? } else { Default::default() },
+        persistent_recursive: if with_persistent { reader.strings()? } else { Default::default() },
+    })
+}
+
+fn auth<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
+    reader.int()?;
+    let scheme = reader.string()?.unwrap_or_default();
+    Ok(Request::Auth { scheme, auth: reader.buffer()?.unwrap_or_default() })
+}
+
+/// The arguments have to be there, but are not kept.
+fn reconfig<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
+    for _ in 0..3 {
+        reader.string()?;
+    }
+    reader.long()?;
+    Ok(Request::Reconfig)
+}
