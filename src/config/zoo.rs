@@ -13,7 +13,8 @@ const PLACE_OF_DEFAULTS: &str = "ZooKeeper's default";
 
 /// Reads `text`, which stands in `file`.
 pub(crate) fn read(file: &str, text: &str) -> Layer {
-    let mut layer = Layer { data_dir_awaited_in: Some(file.to_owned()), ..Layer::default() };
+    let mut layer = Layer::default();
+    layer.data_dir_awaited_in = Some(file.to_owned());
     layer.set("session.tick_ms", PLACE_OF_DEFAULTS, 3000_i64);
     layer.set("snapshot.every_txns", PLACE_OF_DEFAULTS, 100_000_i64);
     layer.set("tree.extended_types", PLACE_OF_DEFAULTS, false);
