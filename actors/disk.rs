@@ -84,6 +84,13 @@ impl DirectoryDisk {
     }
 }
 
+impl Clone for DirectoryDisk {
+    /// As [`DirectoryDisk::share`].
+    fn clone(&self) -> Self {
+        self.share()
+    }
+}
+
 impl Disk for DirectoryDisk {
     fn list(&mut self) -> Result<Vec<String>, DiskError> {
         let Directories { data, log, .. } = &*self.directories;

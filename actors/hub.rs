@@ -8,7 +8,7 @@ use crate::switchboard::Switchboard;
 use crate::view::ReadView;
 use crate::words::Words;
 use ostler_core::rooms::connection::Door;
-use ostler_core::rooms::session_sweeper;
+use ostler_core::rooms::{session_sweeper, watch_fanout};
 use ostler_core::types::{ConnectionId, SessionId};
 use slog::Logger;
 use std::cell::{Cell, RefCell};
@@ -92,13 +92,20 @@ impl Hub {
         let postboxes = hub.shared.postboxes.clone();
         loop {
             let posts = postboxes.of(arbiter).collect().await;
+            let mut gone = Vec::new();
             let lanes = hub.lanes.borrow();
             for post in posts {
-                // A connection that has gone meanwhile has no use for its post.
                 if let Some(lane) = lanes.get(&post.connection()) {
                     lane.inbox.borrow_mut().push(post);
                     lane.bell.notify_one();
+                } else {
+                    gone.push(post.connection());
                 }
+            }
+            drop(lanes);
+            if !gone.is_empty() {
+                // A watch may have been set for a connection after its end had been told.
+                hub.shared.rooms.watch_fanout(watch_fanout::Input::Closed(gone));
             }
         }
     }

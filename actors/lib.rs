@@ -2,7 +2,29 @@
 //!
 //! Nothing in here parses configuration or arguments, and no protocol decision is taken here.
 
+mod clock;
+mod connection;
+mod counters;
 pub mod disk;
+pub mod fatal;
+mod hub;
+mod listener;
+mod log_writer;
+mod peer;
+mod pipeline;
+mod postbox;
+mod recover;
+mod room;
+mod serve;
+mod session_sweeper;
 pub mod settings;
+mod snapshot_writer;
+mod switchboard;
+mod tree_store;
+mod view;
+mod watch_fanout;
+mod wiring;
+mod words;
 
+pub use serve::{ServeError, serve};
 pub use settings::{Settings, WordsAllowed};

@@ -1,1 +1,3 @@
 //! Ostler as a library: the client, and what the `ostler` command is made of.
+
+pub mod client;

@@ -111,12 +111,12 @@ pub enum LogError {
         cause: String,
     },
     /// Whoever replays could not use a record.
-    #[error("record at zxid {zxid} cannot be applied: {cause}")]
+    #[error("record at zxid {zxid} cannot be applied: {reason}")]
     Rejected {
         /// Its position.
         zxid: Zxid,
         /// Why.
-        cause: String,
+        reason: String,
     },
 }
 

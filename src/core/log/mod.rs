@@ -11,12 +11,16 @@ mod bytes;
 pub mod disk;
 mod error;
 mod identity;
-
+#[cfg(any(test, feature = "crumbling-disk"))]
+pub mod mem_disk;
 mod open;
 mod purge;
 mod record;
 mod segment;
 pub mod snapshot;
+
+#[cfg(test)]
+mod log_test;
 
 pub use disk::{Disk, DiskError, Fault};
 pub use error::LogError;
@@ -116,6 +120,8 @@ struct Segment {
     previous: Zxid,
     /// Whether the log cannot be replayed from before it.
     base: bool,
+    /// End of its durable records, in bytes; the last segment's is in the tail.
+    end: u64,
 }
 
 /// Where the next record goes.
@@ -257,9 +263,8 @@ impl<D: Disk> Log<D> {
         let file = self.disk.place(name);
         let mut bytes = read_file(&mut self.disk, name, SEGMENT_BYTES_MAX)?;
         let is_last = *name == self.tail.name;
-        if is_last {
-            bytes.truncate(usize::try_from(self.tail.position).unwrap_or(usize::MAX));
-        }
+        let end = if is_last { self.tail.position } else { self.segments[index].end };
+        bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
         let header = SegmentHeader::decode(&bytes, &file, self.identity)?;
         let mut scan = Scan::new(&bytes, &header);
         while let Some((record, payload)) = scan.next() {
@@ -272,7 +277,7 @@ impl<D: Disk> Log<D> {
                 each(entry)?;
             }
         }
-        if is_last && (scan.offset as u64) < self.tail.position {
+        if (scan.offset as u64) < end {
             let what = "a record that was whole at the start no longer is";
             return Err(LogError::Corrupt { file, offset: scan.offset as u64, what });
         }
@@ -286,7 +291,8 @@ impl<D: Disk> Log<D> {
             SegmentHeader { identity, first_seq: 1, chain: 0, previous: Zxid::ZERO, epochs };
         let tail = Tail::create(&mut disk, settings.segment_bytes, &header)?;
         identity.write(&mut disk)?;
-        let segments = vec![Segment { name: tail.name.clone(), previous: Zxid::ZERO, base: true }];
+        let segments =
+            vec![Segment { name: tail.name.clone(), previous: Zxid::ZERO, base: true, end: 0 }];
         Ok(Self {
             disk,
             settings,
@@ -319,7 +325,9 @@ impl<D: Disk> Log<D> {
         record::encode(Kind::Seal, self.last_zxid, place, &[], &mut self.buffer)?;
         self.write_buffer()?;
         self.disk.sync(&self.tail.name)?;
-        self.segments.push(Segment { name: tail.name.clone(), previous, base });
+        let before = self.segments.last_mut().expect("a log has at least one segment");
+        before.end = self.tail.position;
+        self.segments.push(Segment { name: tail.name.clone(), previous, base, end: 0 });
         self.tail = tail;
         self.last_zxid = previous;
         self.marked = true;

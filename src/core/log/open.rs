@@ -107,7 +107,8 @@ impl Survey {
             return Err(LogError::Corrupt { file: place, offset: scan.offset as u64, what });
         }
         let base = header.previous > self.zxid || self.segments.is_empty();
-        self.segments.push(Segment { name: name.into(), previous: header.previous, base });
+        let (previous, end_at) = (header.previous, scan.offset as u64);
+        self.segments.push(Segment { name: name.into(), previous, base, end: end_at });
         self.zxid = scan.zxid;
         self.sealed = scan.sealed;
         self.repair = Repair::new(&bytes, &scan, end, place);
@@ -201,10 +202,10 @@ fn remove_leftovers<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogEr
 
 /// What makes the tail of the last segment trustworthy again.
 ///
-/// Its last batch was read, but that does not prove it durable: after a failed sync the system
-/// may show bytes the device never took. So it is written once more and synced before anybody
-/// hears of it. What follows it is overwritten with zeros, so that remains of a cut batch are
-/// never mistaken for records.
+/// That something was read does not prove it durable: after a failed sync the system may show
+/// bytes the device never took. So the last batch is written once more and synced before anybody
+/// hears of it, and so are the zeros behind it, always: zeros over the remains of a cut batch may
+/// be what the device refused, and then a power cut would bring those remains back.
 #[derive(Default)]
 struct Repair {
     batch_at: u64,
@@ -214,16 +215,16 @@ struct Repair {
 
 impl Repair {
     fn new(bytes: &[u8], scan: &Scan<'_>, end: End, file: String) -> Self {
-        let mut batch = bytes[scan.batch_at..scan.offset].to_vec();
+        let mut tail = bytes[scan.batch_at..scan.offset].to_vec();
+        tail.resize(bytes.len() - scan.batch_at, 0);
         let cut = match end {
             End::Torn(until) => {
-                batch.resize(until - scan.batch_at, 0);
                 let (offset, bytes) = (scan.offset as u64, (until - scan.offset) as u64);
                 Some(TailCut { file, offset, bytes })
             }
             End::Clean | End::Damaged => None,
         };
-        Self { batch_at: scan.batch_at as u64, bytes: batch, cut }
+        Self { batch_at: scan.batch_at as u64, bytes: tail, cut }
     }
 
     fn perform<D: Disk>(&self, log: &mut Log<D>) -> Result<(), LogError> {

@@ -16,7 +16,7 @@ use crate::auth::{AuthRules, prove, super_id};
 use crate::tree::Tree;
 use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
 use crate::types::{
-    AuthId, ConnectionId, ErrorCode, Op, Read, Reply, Request, SessionId, Xid, Zxid,
+    AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid,
 };
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
 use crate::wire::{Codec, FourLetterWord, Sniffed, sniff, txn};
@@ -262,9 +262,7 @@ impl Connection {
     fn answer_here<V: View>(&mut self, run: &[Decoded<'_>], view: &V, out: &mut Output) {
         let sender = self.sender.clone();
         let reader = Reader { codec: sender.codec, session: sender.session, ids: &sender.ids };
-        let paths: Vec<&str> = run.iter().filter_map(|(_, request, _)| path_of(request)).collect();
         view.read(|tree| {
-            tree.prefetch(&paths);
             for (xid, request, _) in run {
                 if let Request::Read(read) = request {
                     reader.read(tree, *xid, read, &mut out.bytes);
@@ -405,30 +403,6 @@ fn is_local(request: &Request<'_>) -> bool {
         | Request::Sync(_)
         | Request::Auth { .. }
         | Request::CloseSession => false,
-    }
-}
-
-fn path_of<'a>(request: &Request<'a>) -> Option<&'a str> {
-    match request {
-        Request::Read(
-            Read::Exists { path, .. }
-            | Read::Data { path, .. }
-            | Read::Acl { path }
-            | Read::Children { path, .. }
-            | Read::DescendantCount { path },
-        ) => Some(path),
-        Request::Read(Read::Ephemerals { .. } | Read::Multi(_))
-        | Request::Write(_)
-        | Request::Watch(_)
-        | Request::Sync(_)
-        | Request::Ping
-        | Request::Auth { .. }
-        | Request::WhoAmI
-        | Request::Sasl(_)
-        | Request::Reconfig
-        | Request::CloseSession
-        | Request::Malformed
-        | Request::Unknown => None,
     }
 }
 

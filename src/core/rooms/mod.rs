@@ -4,7 +4,15 @@
 //! nothing itself, reads no clock and names no other machine: an actor of `ostler-actors` or the
 //! simulator carries the effects out and feeds completions back as inputs.
 
+
+pub mod answer;
+pub mod connection;
+pub mod log_writer;
+pub mod peer;
+pub mod pipeline;
 pub mod session_sweeper;
+pub mod tree_store;
+mod watch_catch_up;
 pub mod watch_fanout;
 
 use alloc::vec::Vec;

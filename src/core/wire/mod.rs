@@ -6,14 +6,20 @@
 //! total: it answers or refuses any input, never panics, and never allocates more than in
 //! proportion to the bytes it was given.
 
+#[cfg(test)]
+mod golden_test;
 pub mod jute;
+pub mod native;
+#[cfg(test)]
+mod native_test;
 mod sniff;
 pub mod txn;
 
 pub use jute::{OwnedReply, ReplyHeader, ReplyKind};
 pub use sniff::{FourLetterWord, Sniffed, sniff};
 
-use crate::types::{Reply, Request, WatchEvent, Xid, Zxid};
+use crate::types::{AuthId, Reply, Request, WatchEvent, Xid, Zxid};
+use alloc::vec;
 use alloc::vec::Vec;
 
 /// Why bytes were refused.
@@ -52,6 +58,8 @@ pub enum DecodeError {
 pub enum Codec {
     /// ZooKeeper's: frames behind a big-endian `i32` length.
     Jute,
+    /// Ostler's own: frames behind a little-endian `u32` length.
+    Native,
 }
 
 impl Codec {
@@ -63,12 +71,54 @@ impl Codec {
     /// has [`Xid::PING`], whatever number it came with.
     ///
     /// # Errors
-    /// If the connection is to be closed without an answer: there is no header, or an auth or
-    /// SASL packet cannot be decoded.
+    /// If the connection is to be closed without an answer: there is no header, an auth or SASL
+    /// packet cannot be decoded, or a native frame holds anything but exactly one request (see
+    /// [`Codec::decode_requests`]).
     pub fn decode_request<'a>(self, body: &'a [u8]) -> Result<(Xid, Request<'a>), DecodeError> {
         match self {
             Self::Jute => jute::decode_request(body),
+            Self::Native => only(native::decode_requests(body)?),
         }
+    }
+
+    /// Every request in one frame's body, in order: one in Jute, any number in the native
+    /// protocol.
+    ///
+    /// # Errors
+    /// As [`Codec::decode_request`].
+    pub fn decode_requests<'a>(
+        self,
+        body: &'a [u8],
+    ) -> Result<Vec<(Xid, Request<'a>)>, DecodeError> {
+        match self {
+            Self::Jute => jute::decode_request(body).map(|request| vec![request]),
+            Self::Native => native::decode_requests(body),
+        }
+    }
+
+    /// Appends requests to be sent together: a frame each in Jute, one frame for all in the native
+    /// protocol.
+    pub fn encode_requests(self, requests: &[(Xid, &Request<'_>)], out: &mut Vec<u8>) {
+        match self {
+            Self::Jute => {
+                for (xid, request) in requests {
+                    jute::encode_request(*xid, request, out);
+                }
+            }
+            Self::Native => native::encode_requests(requests, out),
+        }
+    }
+
+    /// The length of the body behind these 4 bytes, in bytes; whoever reads the frame bounds it.
+    ///
+    /// # Errors
+    /// If it is negative.
+    pub fn frame_length(self, prefix: [u8; 4]) -> Result<usize, DecodeError> {
+        match self {
+            Self::Jute => usize::try_from(i32::from_be_bytes(prefix)),
+            Self::Native => usize::try_from(u32::from_le_bytes(prefix)),
+        }
+        .map_err(|_| DecodeError::Length)
     }
 
     /// The header of an answer or event and what follows it, for the client.
@@ -78,6 +128,7 @@ impl Codec {
     pub fn decode_reply_header(self, body: &[u8]) -> Result<(ReplyHeader, &[u8]), DecodeError> {
         match self {
             Self::Jute => jute::reply::decode_header(body),
+            Self::Native => native::decode_header(body),
         }
     }
 
@@ -93,7 +144,10 @@ impl Codec {
     ) -> Result<OwnedReply, DecodeError> {
         match (self, header.error) {
             (Self::Jute, 0) => jute::reply::decode_record(kind, record),
-            (Self::Jute, code) => jute::reply::error_code(code).map(OwnedReply::Error),
+            (Self::Native, 0) => native::decode_reply(record),
+            (Self::Jute | Self::Native, code) => {
+                jute::reply::error_code(code).map(OwnedReply::Error)
+            }
         }
     }
 
@@ -108,6 +162,7 @@ impl Codec {
     ) -> Result<WatchEvent, DecodeError> {
         match self {
             Self::Jute => jute::reply::decode_event(header.zxid, record),
+            Self::Native => native::decode_event(header.zxid, record),
         }
     }
 
@@ -115,6 +170,7 @@ impl Codec {
     pub fn encode_request(self, xid: Xid, request: &Request<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Jute => jute::encode_request(xid, request, out),
+            Self::Native => native::encode_requests(&[(xid, request)], out),
         }
     }
 
@@ -123,6 +179,7 @@ impl Codec {
     pub fn encode_reply(self, xid: Xid, zxid: Zxid, reply: &Reply<'_>, out: &mut Vec<u8>) {
         match self {
             Self::Jute => jute::encode_reply(xid, zxid, reply, out),
+            Self::Native => native::encode_reply(xid, zxid, reply, out),
         }
     }
 
@@ -130,6 +187,21 @@ impl Codec {
     pub fn encode_event(self, event: &WatchEvent, out: &mut Vec<u8>) {
         match self {
             Self::Jute => jute::encode_event(event, out),
+            Self::Native => native::encode_event(event, out),
         }
+    }
+}
+
+fn only<'a>(requests: Vec<(Xid, Request<'a>)>) -> Result<(Xid, Request<'a>), DecodeError> {
+    let [request] = <[_; 1]>::try_from(requests)
+        .map_err(|_| DecodeError::Malformed("exactly one request is expected here"))?;
+    Ok(request)
+}
+
+/// The user of an identity as clients may see it: of a digest never the hash.
+fn shown_user(id: &AuthId) -> &str {
+    match id.id.split_once(':') {
+        Some((user, _)) if id.scheme == "digest" => user,
+        _ => &id.id,
     }
 }

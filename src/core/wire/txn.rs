@@ -347,3 +347,7 @@ impl<'a> Reader<'a> {
         Err(DecodeError::Malformed("a varint exceeds 64 bits"))
     }
 }
+
+#[cfg(test)]
+#[path = "txn_test.rs"]
+pub(super) mod tests;

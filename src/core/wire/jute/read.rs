@@ -95,14 +95,21 @@ impl<'a> Reader<'a> {
 
     /// An ACL; a null list is empty, a null scheme or id the empty string.
     pub(super) fn acl(&mut self) -> Result<Vec<AclEntry<'a>>, DecodeError> {
+        Ok(self.acl_and_nulls()?.0)
+    }
+
+    /// An ACL, and whether it holds a null that ZooKeeper trips over: the id of a scheme that
+    /// looks at ids. Whoever writes such an ACL is answered -5.
+    pub(super) fn acl_and_nulls(&mut self) -> Result<(Vec<AclEntry<'a>>, bool), DecodeError> {
+        let mut nulls = false;
         let entries = self.vector(|reader| {
-            Ok(AclEntry {
-                perms: Perms(reader.int()?),
-                scheme: reader.string()?.unwrap_or_default(),
-                id: reader.string()?.unwrap_or_default(),
-            })
+            let (perms, scheme, id) = (reader.int()?, reader.string()?, reader.string()?);
+            let needs_id = matches!(scheme, Some("world" | "digest" | "ip"));
+            nulls |= needs_id && id.is_none();
+            let (scheme, id) = (scheme.unwrap_or_default(), id.unwrap_or_default());
+            Ok(AclEntry { perms: Perms(perms), scheme, id })
         })?;
-        Ok(entries.unwrap_or_default())
+        Ok((entries.unwrap_or_default(), nulls))
     }
 
     pub(super) fn owned_acl(&mut self) -> Result<Vec<Acl>, DecodeError> {

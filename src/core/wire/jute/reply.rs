@@ -123,6 +123,28 @@ impl OwnedReply {
 }
 
 impl ReplyKind {
+    /// Every kind.
+    pub const ALL: &'static [Self] = &[
+        Self::Done,
+        Self::Created,
+        Self::CreatedWithStat,
+        Self::DataSet,
+        Self::AclSet,
+        Self::Multi,
+        Self::Stat,
+        Self::Data,
+        Self::Acl,
+        Self::Children,
+        Self::ChildrenWithStat,
+        Self::Paths,
+        Self::Count,
+        Self::Path,
+        Self::WatchAdded,
+        Self::Identities,
+        Self::Reads,
+        Self::Token,
+    ];
+
     /// What a server answers to this request when it does not refuse it.
     pub fn of(request: &Request<'_>) -> Self {
         match request {
@@ -226,14 +248,7 @@ pub fn decode_record(kind: ReplyKind, record: &[u8]) -> Result<OwnedReply, Decod
 /// If the record is no watch event.
 pub fn decode_event(zxid: Zxid, record: &[u8]) -> Result<WatchEvent, DecodeError> {
     let mut reader = Reader::new(record);
-    let code = reader.int()?;
-    let event = match code {
-        1 => EventType::Created,
-        2 => EventType::Deleted,
-        3 => EventType::DataChanged,
-        4 => EventType::ChildrenChanged,
-        code => return Err(DecodeError::Unknown { what: "event", value: code.into() }),
-    };
+    let event = event_type(reader.int()?)?;
     reader.int()?;
     let path = reader.string_or_refuse()?.into();
     Ok(WatchEvent { zxid: (zxid.to_wire() != -1).then_some(zxid), event, path })
@@ -246,6 +261,20 @@ pub fn decode_event(zxid: Zxid, record: &[u8]) -> Result<WatchEvent, DecodeError
 pub fn error_code(code: i32) -> Result<ErrorCode, DecodeError> {
     ErrorCode::from_code(code)
         .ok_or(DecodeError::Unknown { what: "error code", value: code.into() })
+}
+
+/// The event with this number.
+///
+/// # Errors
+/// If a server sends no such event.
+pub fn event_type(code: i32) -> Result<EventType, DecodeError> {
+    Ok(match code {
+        1 => EventType::Created,
+        2 => EventType::Deleted,
+        3 => EventType::DataChanged,
+        4 => EventType::ChildrenChanged,
+        code => return Err(DecodeError::Unknown { what: "event", value: code.into() }),
+    })
 }
 
 fn created(reader: &mut Reader<'_>, with_stat: bool) -> Result<Outcome, DecodeError> {

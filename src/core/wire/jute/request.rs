@@ -8,8 +8,7 @@ use super::multi::{decode_multi, decode_multi_read};
 use super::opcode;
 use super::read::Reader;
 use crate::types::{
-    AclEntry, Create, CreateVariant, ErrorCode, Op, Read, RemoveKind, Request, WatchMode, WatchOp,
-    Xid,
+    Create, CreateVariant, ErrorCode, Op, Read, RemoveKind, Request, WatchMode, WatchOp, Xid,
 };
 use crate::wire::DecodeError;
 
@@ -103,13 +102,13 @@ pub(super) fn create<'a>(
 ) -> Result<Op<'a>, DecodeError> {
     let path = reader.string()?;
     let data = reader.buffer()?;
-    let acl = reader.acl()?;
+    let (acl, nulls) = reader.acl_and_nulls()?;
     let flags = reader.int()?;
     let ttl_ms = match variant {
         CreateVariant::Ttl => reader.long()?,
         CreateVariant::Plain | CreateVariant::WithStat | CreateVariant::Container => 0,
     };
-    let path = path.ok_or(DecodeError::Null)?;
+    let path = path.filter(|_| !nulls).ok_or(DecodeError::Null)?;
     Ok(Op::Create(Create { path, data, acl, flags, ttl_ms, variant }))
 }
 
@@ -124,9 +123,10 @@ pub(super) fn set_data<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeErro
 }
 
 fn set_acl<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
-    let (path, acl, version): (_, alloc::vec::Vec<AclEntry<'a>>, _) =
-        (reader.string()?, reader.acl()?, reader.int()?);
-    Ok(Op::SetAcl { path: path.ok_or(DecodeError::Null)?, acl, version })
+    let (path, (acl, nulls)) = (reader.string()?, reader.acl_and_nulls()?);
+    let version = reader.int()?;
+    let path = path.filter(|_| !nulls).ok_or(DecodeError::Null)?;
+    Ok(Op::SetAcl { path, acl, version })
 }
 
 pub(super) fn check<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {

@@ -3,6 +3,7 @@
 use super::opcode;
 use super::write::Writer;
 use crate::types::{Acl, AuthId, ErrorCode, NameList, Outcome, Reply, Stat, WatchEvent, Xid, Zxid};
+use crate::wire::shown_user;
 use alloc::vec::Vec;
 
 /// Appends the whole frame of an answer.
@@ -167,12 +168,10 @@ fn children(writer: &mut Writer<'_>, names: &dyn NameList, stat: Option<&Stat>) 
     }
 }
 
-/// Of a digest only the user is shown, never the hash.
 fn identities(writer: &mut Writer<'_>, ids: &[AuthId]) {
     writer.count(ids.len());
-    for AuthId { scheme, id } in ids {
-        writer.string(scheme);
-        let hidden_from = if scheme == "digest" { id.find(':') } else { None };
-        writer.string(&id[..hidden_from.unwrap_or(id.len())]);
+    for id in ids {
+        writer.string(&id.scheme);
+        writer.string(shown_user(id));
     }
 }

@@ -1,0 +1,299 @@
+//! What the handles of a client and its link have in common, behind one lock that is never held
+//! across an await: requests on their way, watches, proofs of identity, the session.
+//!
+//! Requests are encoded straight into the buffer that the link writes, in the order in which
+//! they were asked; answers come back in that order. No sockets in here.
+
+use super::ClientError;
+use super::event::{SessionState, WatchedEvent};
+use super::watches::{Table, Watches};
+use ostler_core::types::{ErrorCode, RemoveKind, Request, SessionId, Xid};
+use ostler_core::wire::{Codec, OwnedReply, ReplyHeader, ReplyKind};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
+
+/// An answer, when it comes.
+pub(crate) type Answer = oneshot::Receiver<Result<OwnedReply, ClientError>>;
+
+/// What an answer does to the client's watches.
+#[derive(Debug)]
+pub(crate) enum WatchEffect {
+    /// Nothing.
+    None,
+    /// Success sets a watch; for `exists`, so does the absence of the znode.
+    Register { table: Table, path: String, stream: UnboundedSender<WatchedEvent> },
+    /// Success ends watches.
+    Forget { path: String, kind: RemoveKind },
+}
+
+/// A session, as another process would need it to take it over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTicket {
+    /// Its id; [`SessionId::NONE`] before the first connection.
+    pub session: SessionId,
+    /// Its password.
+    pub password: [u8; 16],
+}
+
+/// The lock, and the bell that wakes the link.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) bell: Notify,
+}
+
+/// Behind the lock. Invariant: `pending` holds, in order, every request that was encoded and not
+/// answered; those of them that are not written yet are the bytes in `outgoing`.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) session: SessionState,
+    pub(crate) ticket: SessionTicket,
+    pub(crate) timeout_ms: i32,
+    pub(crate) last_zxid: i64,
+    pub(crate) watches: Watches,
+    pub(crate) outgoing: Vec<u8>,
+    /// Whether the session is to end, or nobody holds the client any more.
+    pub(crate) leaving: bool,
+    codec: Codec,
+    next_xid: i32,
+    pending: VecDeque<Pending>,
+    auths: Vec<Auth>,
+    auths_sent: VecDeque<usize>,
+    listeners: Vec<UnboundedSender<SessionState>>,
+}
+
+#[derive(Debug)]
+struct Pending {
+    xid: Xid,
+    kind: ReplyKind,
+    exists: bool,
+    effect: WatchEffect,
+    answer: oneshot::Sender<Result<OwnedReply, ClientError>>,
+}
+
+#[derive(Debug)]
+struct Auth {
+    scheme: String,
+    proof: Vec<u8>,
+    answer: Option<oneshot::Sender<Result<(), ClientError>>>,
+}
+
+impl Shared {
+    /// A client that has not connected yet.
+    pub(crate) fn new(
+        codec: Codec,
+        chroot: String,
+        ticket: SessionTicket,
+        timeout_ms: i32,
+    ) -> Self {
+        let state = State {
+            session: SessionState::Disconnected,
+            ticket,
+            timeout_ms,
+            last_zxid: 0,
+            watches: Watches::new(chroot),
+            outgoing: Vec::new(),
+            leaving: false,
+            codec,
+            next_xid: 1,
+            pending: VecDeque::new(),
+            auths: Vec::new(),
+            auths_sent: VecDeque::new(),
+            listeners: Vec::new(),
+        };
+        Self { state: Mutex::new(state), bell: Notify::new() }
+    }
+
+    /// Everything, locked.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nothing panics under the client's lock")
+    }
+
+    /// Puts a request on its way.
+    pub(crate) fn submit(&self, request: &Request<'_>, effect: WatchEffect) -> Answer {
+        let answer = self.lock().submit(request, effect);
+        self.bell.notify_one();
+        answer
+    }
+}
+
+impl State {
+    fn submit(&mut self, request: &Request<'_>, effect: WatchEffect) -> Answer {
+        let (answer, receiver) = oneshot::channel();
+        if self.session.is_final() || self.leaving {
+            let error = match self.session.is_final() {
+                true => self.session.error(),
+                false => ClientError::SessionExpired,
+            };
+            drop(answer.send(Err(error)));
+            return receiver;
+        }
+        let xid = Xid(self.next_xid);
+        // Numbers below 1 are the protocol's own.
+        self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
+        self.codec.encode_request(xid, request, &mut self.outgoing);
+        let kind = ReplyKind::of(request);
+        let exists = kind == ReplyKind::Stat;
+        self.pending.push_back(Pending { xid, kind, exists, effect, answer });
+        receiver
+    }
+
+    /// Asks for the end of the session, if there is a server to ask.
+    pub(crate) fn submit_close(&mut self) {
+        if self.session.is_connected() && !self.leaving {
+            // The answer is awaited through the session's state, not here.
+            drop(self.submit(&Request::CloseSession, WatchEffect::None));
+        }
+        self.leaving = true;
+    }
+
+    /// Proves an identity now, and again on every connection to come.
+    pub(crate) fn authenticate(
+        &mut self,
+        scheme: &str,
+        proof: &[u8],
+    ) -> oneshot::Receiver<Result<(), ClientError>> {
+        let (answer, receiver) = oneshot::channel();
+        if self.session.is_final() {
+            drop(answer.send(Err(self.session.error())));
+            return receiver;
+        }
+        let answer = Some(answer);
+        self.auths.push(Auth { scheme: scheme.to_owned(), proof: proof.to_vec(), answer });
+        if self.session.is_connected() {
+            let mut outgoing = std::mem::take(&mut self.outgoing);
+            self.send_auth(self.auths.len() - 1, &mut outgoing);
+            self.outgoing = outgoing;
+        }
+        receiver
+    }
+
+    /// States of the session from now on.
+    pub(crate) fn listen(&mut self) -> UnboundedReceiver<SessionState> {
+        let (listener, states) = unbounded_channel();
+        if !self.session.is_final() {
+            self.listeners.push(listener);
+        }
+        states
+    }
+
+    /// A server has taken the session up: identities and watches first, then what waited.
+    pub(crate) fn attached(&mut self, session: SessionState) {
+        let waiting = std::mem::take(&mut self.outgoing);
+        let mut first = Vec::new();
+        for index in 0..self.auths.len() {
+            self.send_auth(index, &mut first);
+        }
+        let codec = self.codec;
+        self.watches.set_again(self.last_zxid, &mut |request| {
+            codec.encode_request(Xid::SET_WATCHES, request, &mut first);
+        });
+        first.extend_from_slice(&waiting);
+        self.outgoing = first;
+        self.watches.resumed();
+        self.enter(session);
+    }
+
+    /// The connection is gone: nothing that was asked on it will be answered.
+    pub(crate) fn detached(&mut self) {
+        self.auths_sent.clear();
+        self.fail_pending(&ClientError::ConnectionLoss);
+        if self.session.is_connected() {
+            self.enter(SessionState::Disconnected);
+        }
+    }
+
+    /// Refuses every request that waits for an answer.
+    pub(crate) fn fail_pending(&mut self, error: &ClientError) {
+        self.outgoing.clear();
+        for pending in self.pending.drain(..) {
+            drop(pending.answer.send(Err(error.clone())));
+        }
+    }
+
+    /// The session is over for good.
+    pub(crate) fn finish(&mut self, session: SessionState) {
+        self.enter(session);
+        self.fail_pending(&session.error());
+        for auth in self.auths.drain(..) {
+            if let Some(answer) = auth.answer {
+                drop(answer.send(Err(session.error())));
+            }
+        }
+        self.watches.clear();
+        self.listeners.clear();
+    }
+
+    /// Takes one answer; `false` if it is not the one that had to come.
+    pub(crate) fn answered(&mut self, header: ReplyHeader, record: &[u8]) -> bool {
+        if header.zxid.to_wire() > 0 {
+            self.last_zxid = self.last_zxid.max(header.zxid.to_wire());
+        }
+        if self.pending.front().is_none_or(|pending| pending.xid != header.xid) {
+            return false;
+        }
+        let Some(pending) = self.pending.pop_front() else { return false };
+        let Ok(reply) = self.codec.decode_reply(pending.kind, header, record) else {
+            drop(pending.answer.send(Err(ClientError::UnexpectedAnswer)));
+            return false;
+        };
+        self.apply_effect(pending.effect, pending.exists, &reply);
+        let result = match reply {
+            OwnedReply::Error(code) => Err(ClientError::from_code(code)),
+            reply => Ok(reply),
+        };
+        // The asker may have stopped waiting.
+        drop(pending.answer.send(result));
+        true
+    }
+
+    /// Takes the answer to a proof of identity; `false` if it was refused.
+    pub(crate) fn auth_answered(&mut self, header: ReplyHeader) -> bool {
+        let index = self.auths_sent.pop_front();
+        let auth = index.and_then(|index| self.auths.get_mut(index));
+        if header.error != 0 {
+            return false;
+        }
+        if let Some(answer) = auth.and_then(|auth| auth.answer.take()) {
+            drop(answer.send(Ok(())));
+        }
+        true
+    }
+
+    /// Whether every request is answered.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.pending.is_empty()
+    }
+
+    fn send_auth(&mut self, index: usize, out: &mut Vec<u8>) {
+        let auth = &self.auths[index];
+        let request = Request::Auth { scheme: &auth.scheme, auth: &auth.proof };
+        self.codec.encode_request(Xid::AUTH, &request, out);
+        self.auths_sent.push_back(index);
+    }
+
+    fn apply_effect(&mut self, effect: WatchEffect, exists: bool, reply: &OwnedReply) {
+        match (effect, reply) {
+            (WatchEffect::None, _) => {}
+            (WatchEffect::Register { path, stream, .. }, OwnedReply::Error(code)) => {
+                if exists && *code == ErrorCode::NoNode {
+                    self.watches.register(Table::Exist, path, stream);
+                }
+            }
+            (WatchEffect::Register { table, path, stream }, _) => {
+                self.watches.register(table, path, stream);
+            }
+            (WatchEffect::Forget { .. }, OwnedReply::Error(_)) => {}
+            (WatchEffect::Forget { path, kind }, _) => {
+                self.watches.forget(&path, kind);
+            }
+        }
+    }
+
+    fn enter(&mut self, session: SessionState) {
+        self.session = session;
+        self.listeners.retain(|listener| listener.send(session).is_ok());
+    }
+}
