@@ -1,3 +1,5 @@
+//! The directory disk against a real directory, and the log on top of it.
+
 use super::DirectoryDisk;
 use ostler_core::log::snapshot::{Reader, Writer};
 use ostler_core::log::{Disk, Entry, Fault, Log, LogError, LogSettings};

@@ -1,3 +1,5 @@
+//! The log over a disk that crashes, tears, fills up and lies: what recovery finds afterwards.
+
 use super::disk::{Disk, Fault};
 use super::mem_disk::MemDisk;
 use super::snapshot::{self, Reader, Writer};
