@@ -36,10 +36,9 @@ impl Reader<'_> {
                 false
             }
             Read::DescendantCount { path } => {
-                encode(&tree.descendant_count(path, self.ids).map_or_else(
-                    Reply::Error,
-                    Reply::Count,
-                ));
+                encode(
+                    &tree.descendant_count(path, self.ids).map_or_else(Reply::Error, Reply::Count),
+                );
                 false
             }
             Read::Exists { path, watch } => {

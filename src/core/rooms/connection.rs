@@ -15,9 +15,7 @@ use super::tree_store::{Attached, View};
 use crate::auth::{AuthRules, prove, super_id};
 use crate::tree::Tree;
 use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
-use crate::types::{
-    AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid,
-};
+use crate::types::{AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
 use crate::wire::{Codec, FourLetterWord, Sniffed, sniff, txn};
 use alloc::sync::Arc;
@@ -55,7 +53,9 @@ pub struct Output {
 enum Phase {
     Fresh,
     /// A connect request is under way; holds whether the answer carries the read-only flag.
-    Greeting { read_only: Option<bool> },
+    Greeting {
+        read_only: Option<bool>,
+    },
     Open,
     /// Nothing is read any more; the socket closes when the last reply is out.
     Closing,

@@ -4,7 +4,6 @@
 //! nothing itself, reads no clock and names no other machine: an actor of `ostler-actors` or the
 //! simulator carries the effects out and feeds completions back as inputs.
 
-
 pub mod answer;
 pub mod connection;
 pub mod log_writer;

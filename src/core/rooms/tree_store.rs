@@ -239,7 +239,8 @@ impl Turn {
 
     /// The buffer the next reply of this connection goes to.
     fn reply_to(&mut self, to: ConnectionId) -> &mut Vec<u8> {
-        let same = matches!(self.steps.last(), Some(Step::Reply { connection, .. }) if *connection == to);
+        let same =
+            matches!(self.steps.last(), Some(Step::Reply { connection, .. }) if *connection == to);
         if !same {
             self.steps.push(Step::Reply { connection: to, requests: 0, bytes: Vec::new() });
         }
@@ -358,9 +359,8 @@ fn travel(tree: &Tree, frame: &Bytes, sender: &Arc<Sender>, watched: &mut bool, 
             let set = reader.read(tree, xid, &read, turn.reply_to(sender.connection));
             if set {
                 *watched = true;
-                turn.steps.extend(registration(&read).map(|(path, kind)| {
-                    register(sender, path, kind)
-                }));
+                turn.steps
+                    .extend(registration(&read).map(|(path, kind)| register(sender, path, kind)));
             }
         }
         Request::Watch(op) => {

@@ -64,7 +64,11 @@ impl AclTable {
 
     /// Lists in use with their numbers, in the order of the numbers.
     pub(super) fn in_use(&self) -> impl Iterator<Item = (AclRef, &Arc<[Acl]>)> {
-        (0..).map(AclRef).zip(&self.slots).filter(|(_, (_, uses))| *uses > 0).map(|(r, s)| (r, &s.0))
+        (0..)
+            .map(AclRef)
+            .zip(&self.slots)
+            .filter(|(_, (_, uses))| *uses > 0)
+            .map(|(r, s)| (r, &s.0))
     }
 
     /// Whether these identities have any of the permissions.
@@ -152,8 +156,7 @@ fn matches(entry: &Acl, id: &AuthId) -> bool {
     if entry.scheme != "ip" {
         return entry.id == id.id;
     }
-    let (Some((network, bits)), Ok(address)) = (network(&entry.id), id.id.parse::<IpAddr>())
-    else {
+    let (Some((network, bits)), Ok(address)) = (network(&entry.id), id.id.parse::<IpAddr>()) else {
         return false;
     };
     match (network, address) {

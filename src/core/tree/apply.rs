@@ -63,9 +63,7 @@ impl Tree {
             | Op::SetData { .. }
             | Op::SetAcl { .. }
             | Op::Check { .. }
-            | Op::Reap { .. } => {
-                self.single(actor, op, effects).unwrap_or_else(Outcome::Failed)
-            }
+            | Op::Reap { .. } => self.single(actor, op, effects).unwrap_or_else(Outcome::Failed),
         }
     }
 
@@ -171,11 +169,7 @@ impl Tree {
     }
 
     /// What the flags, the operation and the time to live come to.
-    fn owner_of(
-        &self,
-        actor: Actor<'_>,
-        create: &Create<'_>,
-    ) -> Result<(Owner, bool), ErrorCode> {
+    fn owner_of(&self, actor: Actor<'_>, create: &Create<'_>) -> Result<(Owner, bool), ErrorCode> {
         let CreateMode { kind, sequential } =
             CreateMode::from_flags(create.flags).ok_or(ErrorCode::BadArguments)?;
         let is_ttl_op = create.variant == CreateVariant::Ttl;
@@ -350,14 +344,7 @@ impl Tree {
         });
     }
 
-    fn tell(
-        &self,
-        actor: Actor<'_>,
-        event: EventType,
-        path: &str,
-        id: Id,
-        effects: &mut Effects,
-    ) {
+    fn tell(&self, actor: Actor<'_>, event: EventType, path: &str, id: Id, effects: &mut Effects) {
         let readers = self.acls.readers(self.store.node(id).acl);
         let zxid = crate::types::Zxid::from_wire(actor.zxid);
         effects.changes.push(Change { zxid, event, path: Arc::from(path), readers });

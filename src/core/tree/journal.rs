@@ -2,8 +2,8 @@
 //!
 //! Entries are undone in reverse, so a removed znode finds its place in the slab free again.
 
-use super::store::{Facts, Id, Node};
 use super::Tree;
+use super::store::{Facts, Id, Node};
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -69,13 +69,8 @@ impl Tree {
                 self.acls.release(node.acl);
             }
             Undo::Remove { path, node } => {
-                let fresh = Node::new(
-                    &node.name,
-                    node.data.as_deref(),
-                    node.acl,
-                    node.facts,
-                    node.parent,
-                );
+                let fresh =
+                    Node::new(&node.name, node.data.as_deref(), node.acl, node.facts, node.parent);
                 self.insert(&path, fresh);
             }
             Undo::Change { path, id, data, facts } => self.change(&path, id, |node| {

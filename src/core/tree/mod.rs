@@ -13,7 +13,6 @@ mod read;
 mod snapshot;
 mod store;
 
-
 pub use effects::{Change, Effects, Readers, SessionChange};
 pub use read::Children;
 pub use snapshot::{Loader, SnapshotError};

@@ -3,9 +3,9 @@
 //!
 //! Only the deepest path with a quota counts for a znode, as in ZooKeeper's `DataTree`.
 
+use super::Tree;
 use super::journal::Undo;
 use super::store::Id;
-use super::Tree;
 use crate::types::ErrorCode;
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -108,8 +108,8 @@ impl Tree {
         let used = self.quota_node(prefix, STATS).map_or(Track::parse(None), |id| self.track(id));
         let limits = self.track(limits);
         let over = |hard: i64, used: i64, more: i64| more > 0 && hard > -1 && used + more > hard;
-        let exceeded =
-            over(limits.count_hard, used.count, count) || over(limits.bytes_hard, used.bytes, bytes);
+        let exceeded = over(limits.count_hard, used.count, count)
+            || over(limits.bytes_hard, used.bytes, bytes);
         if exceeded { Err(ErrorCode::QuotaExceeded) } else { Ok(()) }
     }
 

@@ -1,11 +1,9 @@
 //! Answers from the tree as it stands.
 
+use super::Tree;
 use super::acl::{is_super, masked};
 use super::store::{Id, ROOT};
-use super::Tree;
-use crate::types::{
-    Acl, AuthId, ErrorCode, NameList, Owner, Perms, SessionId, Stat,
-};
+use crate::types::{Acl, AuthId, ErrorCode, NameList, Owner, Perms, SessionId, Stat};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -49,11 +47,7 @@ impl Tree {
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
-    pub fn children(
-        &self,
-        path: &str,
-        ids: &[AuthId],
-    ) -> Result<(Children<'_>, Stat), ErrorCode> {
+    pub fn children(&self, path: &str, ids: &[AuthId]) -> Result<(Children<'_>, Stat), ErrorCode> {
         let of = self.readable(path, ids)?;
         Ok((Children { tree: self, of }, self.stat(of)))
     }

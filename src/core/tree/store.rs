@@ -123,7 +123,8 @@ impl Store {
         }
         let hasher = FixedState::with_seed(hash_seed);
         let index = HashTable::with_capacity(live);
-        let free = (0..slots.len() as Id).rev().filter(|id| slots[*id as usize].is_none()).collect();
+        let free =
+            (0..slots.len() as Id).rev().filter(|id| slots[*id as usize].is_none()).collect();
         let mut store = Self { slots, free, index, hasher, live };
         store.link_all()?;
         let reached = store.index_all()?;
