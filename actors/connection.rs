@@ -57,9 +57,7 @@ pub(crate) async fn converse(
     hub.shared.counters.outstanding.fetch_sub(abandoned, Ordering::Relaxed);
     hub.leave(id);
     hub.shared.rooms.pipeline(pipeline::Input::Gone(session, id));
-    hub.shared
-        .rooms
-        .watch_fanout(ostler_core::rooms::watch_fanout::Input::Closed(vec![id]));
+    hub.shared.rooms.watch_fanout(ostler_core::rooms::watch_fanout::Input::Closed(vec![id]));
 }
 
 struct Talk {

@@ -2,6 +2,7 @@
 
 use dashmap::DashMap;
 use ostler_core::types::ConnectionId;
+use ostler_core::words::Summary;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -27,13 +28,14 @@ impl Latency {
         }
     }
 
-    /// Minimum, mean and maximum in milliseconds.
-    pub(crate) fn summary(&self) -> (u64, f64, u64) {
-        let count = self.count.load(Ordering::Relaxed);
-        let sum = self.sum_us.load(Ordering::Relaxed) as f64;
-        let mean = if count == 0 { 0.0 } else { sum / count as f64 / 1000.0 };
-        let min = self.min_us_plus.load(Ordering::Relaxed).saturating_sub(1);
-        (min / 1000, mean, self.max_us.load(Ordering::Relaxed) / 1000)
+    /// What was recorded, in milliseconds.
+    pub(crate) fn summary_ms(&self) -> Summary {
+        Summary {
+            min: self.min_us_plus.load(Ordering::Relaxed).saturating_sub(1) / 1000,
+            max: self.max_us.load(Ordering::Relaxed) / 1000,
+            sum: self.sum_us.load(Ordering::Relaxed) / 1000,
+            count: self.count.load(Ordering::Relaxed),
+        }
     }
 
     pub(crate) fn reset(&self) {

@@ -59,11 +59,7 @@ pub(crate) struct Hub {
 impl Hub {
     /// Starts the hub of the arbiter it is called on.
     pub(crate) fn start(shared: Shared, arbiter: usize, touch_every: Duration) -> Rc<Self> {
-        let hub = Rc::new(Self {
-            shared,
-            lanes: RefCell::default(),
-            heard: RefCell::default(),
-        });
+        let hub = Rc::new(Self { shared, lanes: RefCell::default(), heard: RefCell::default() });
         actix_rt::spawn(Self::distribute(hub.clone(), arbiter));
         actix_rt::spawn(Self::report(hub.clone(), touch_every));
         hub
@@ -122,9 +118,7 @@ impl Hub {
                 lane.noted.set(false);
                 (lane.session.get(), lane.heard_ms.get())
             });
-            hub.shared
-                .rooms
-                .session_sweeper(session_sweeper::Input::Touched(touched.collect()));
+            hub.shared.rooms.session_sweeper(session_sweeper::Input::Touched(touched.collect()));
         }
     }
 }

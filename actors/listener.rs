@@ -5,6 +5,7 @@ use crate::clock::wall_ms;
 use crate::connection::converse;
 use crate::counters::ConnectionCounters;
 use crate::hub::{Hub, Shared};
+use crate::recover::random;
 use actix_rt::ArbiterHandle;
 use ostler_core::rooms::connection::Connection;
 use ostler_core::types::{AuthId, ConnectionId};
@@ -97,7 +98,7 @@ fn admit(
             if let Ok(socket) = TcpStream::from_std(socket) {
                 // Replies are written whole; waiting for more would only delay them.
                 let _ = socket.set_nodelay(true);
-                let machine = Connection::new(door, id, ip_id(address.ip()), fresh_password());
+                let machine = Connection::new(door, id, ip_id(address.ip()), random());
                 converse(hub, socket, id, machine, counts).await;
             }
             all.connections.remove(&id);
@@ -108,10 +109,4 @@ fn admit(
 
 fn ip_id(ip: IpAddr) -> AuthId {
     AuthId { scheme: "ip".to_owned(), id: ip.to_canonical().to_string() }
-}
-
-fn fresh_password() -> [u8; 16] {
-    let mut password = [0; 16];
-    getrandom::fill(&mut password).expect("the system has a source of random bytes");
-    password
 }

@@ -80,10 +80,8 @@ fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, ServeErr
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
         if let Entry::Txn { zxid, time_ms, payload } = entry {
-            let payload = txn::decode(payload).map_err(|error| LogError::Rejected {
-                zxid,
-                reason: error.to_string(),
-            })?;
+            let payload = txn::decode(payload)
+                .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
             let (session, ids, op) = (payload.session, &payload.ids, payload.op);
             tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut effects);
             effects.changes.clear();
@@ -107,7 +105,8 @@ fn unusable(zxid: Zxid, error: &dyn std::fmt::Display) -> ServeError {
     ))
 }
 
-fn random<const N: usize>() -> [u8; N] {
+/// Random bytes of the system.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system has a source of random bytes");
     bytes

@@ -8,21 +8,21 @@ use actix::{Actor, Context, Handler, Message};
 use ostler_core::rooms::Machine;
 
 /// An input on its way to a room.
-pub struct Deliver<I>(pub I);
+pub(crate) struct Deliver<I>(pub(crate) I);
 
 impl<I: 'static> Message for Deliver<I> {
     type Result = ();
 }
 
 /// A look at a room's machine, for four-letter words and orderly shutdown.
-pub struct Inspect<M>(pub Box<dyn FnOnce(&M) + Send>);
+pub(crate) struct Inspect<M>(pub(crate) Box<dyn FnOnce(&M) + Send>);
 
 impl<M: 'static> Message for Inspect<M> {
     type Result = ();
 }
 
 /// Carries out what a machine asks for.
-pub trait Perform<M: Machine>: Sized + Unpin + 'static {
+pub(crate) trait Perform<M: Machine>: Sized + Unpin + 'static {
     /// Performs one effect. Completions are posted back as inputs through `again` (which keeps
     /// the mailbox's order) or come from another room.
     fn perform(&mut self, effect: M::Effect, again: &mut Vec<M::Input>);
@@ -34,7 +34,7 @@ pub trait Perform<M: Machine>: Sized + Unpin + 'static {
 }
 
 /// See the module.
-pub struct Room<M: Machine, P> {
+pub(crate) struct Room<M: Machine, P> {
     machine: M,
     performer: P,
     clock: Clock,
@@ -43,7 +43,7 @@ pub struct Room<M: Machine, P> {
 
 impl<M: Machine, P: Perform<M>> Room<M, P> {
     /// A room for this machine.
-    pub fn new(machine: M, performer: P, clock: Clock) -> Self {
+    pub(crate) fn new(machine: M, performer: P, clock: Clock) -> Self {
         Self { machine, performer, clock, effects: Vec::new() }
     }
 }

@@ -2,16 +2,16 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::fatal;
 use crate::hub::Shared;
 use crate::listener::{Limits, accept, open_hub};
 use crate::postbox::Postboxes;
-use crate::recover::recover;
+use crate::recover::{random, recover};
 use crate::room::Inspect;
 use crate::settings::Settings;
 use crate::switchboard::Switchboard;
 use crate::wiring::{self, Arbiters, Plan, Rooms};
 use crate::words::Words;
-use crate::fatal;
 use actix_rt::{Arbiter, System};
 use ostler_core::auth::AuthRules;
 use ostler_core::rooms::connection::Door;
@@ -31,7 +31,9 @@ pub enum ServeError {
     #[error("{0}")]
     DataDirectory(String),
     /// A port cannot be bound.
-    #[error("cannot listen on {address}: {source}; stop what uses it or choose another client port")]
+    #[error(
+        "cannot listen on {address}: {source}; stop what uses it or choose another client port"
+    )]
     Bind {
         /// Where clients were to be awaited.
         address: SocketAddr,
@@ -75,6 +77,7 @@ async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
         view: parts.view.clone(),
         counters: Arc::new(Counters::default()),
         clock: Clock::start(),
+        hash_seed: u64::from_le_bytes(random()),
         logger: &logger,
     };
     let (arbiters, rooms) = wiring::start(&plan, parts.log, parts.disk, parts.replayed);

@@ -4,9 +4,7 @@
 
 use crate::room::Deliver;
 use actix::Recipient;
-use ostler_core::rooms::{
-    log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout,
-};
+use ostler_core::rooms::{log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout};
 use std::sync::{Arc, OnceLock};
 
 /// What the snapshot writer is told.

@@ -1,5 +1,6 @@
 //! Room of the tree store.
 
+use crate::clock::Clock;
 use crate::postbox::{Post, Postboxes};
 use crate::room::Perform;
 use crate::switchboard::{SnapshotWork, Switchboard};
@@ -10,6 +11,7 @@ use ostler_core::rooms::{pipeline, session_sweeper, watch_fanout};
 pub(crate) struct TreeStoreRoom {
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
+    pub(crate) clock: Clock,
 }
 
 impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
@@ -31,8 +33,12 @@ impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
                 self.rooms.pipeline(pipeline::Input::Opened(owned));
             }
             Effect::Renewed(session, timeout_ms) => {
-                self.rooms
-                    .session_sweeper(session_sweeper::Input::Attached { session, timeout_ms });
+                let at = self.clock.mono_ms();
+                self.rooms.session_sweeper(session_sweeper::Input::Attached {
+                    session,
+                    timeout_ms,
+                    at,
+                });
             }
             Effect::Ended(sessions) => {
                 for session in &sessions {

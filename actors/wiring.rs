@@ -53,6 +53,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) view: ReadView,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
+    /// Keeps clients from choosing paths that collide.
+    pub(crate) hash_seed: u64,
     pub(crate) logger: &'a Logger,
 }
 
@@ -78,15 +80,18 @@ pub(crate) fn start(
     let peer = settle(&spine, Room::new(Peer::default(), PeerRoom { rooms: book.clone() }, clock));
     let tree_store = settle(&spine, tree_store(plan, replayed));
     let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone() };
-    let watch_fanout = settle(&spine, Room::new(WatchFanout::default(), fanout, clock));
+    let watch_fanout = settle(&spine, Room::new(WatchFanout::new(plan.hash_seed), fanout, clock));
     let session_sweeper = settle(&spine, sweeper(plan));
     let log_writer = settle(&arbiters.log.handle(), log_writer(plan, log));
-    let snapshot_writer = settle(&arbiters.snapshot.handle(), SnapshotWriter {
-        disk,
-        rooms: book.clone(),
-        logger: plan.logger.new(o!("room" => "snapshot")),
-        current: None,
-    });
+    let snapshot_writer = settle(
+        &arbiters.snapshot.handle(),
+        SnapshotWriter {
+            disk,
+            rooms: book.clone(),
+            logger: plan.logger.new(o!("room" => "snapshot")),
+            current: None,
+        },
+    );
 
     let rooms = Rooms {
         log_writer: log_writer.clone().recipient(),
@@ -131,15 +136,18 @@ fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeS
         never_used_ms: settings.never_used_ms,
         reap_max: (u64::from(settings.reap_per_minute) / sweeps_per_minute).max(1) as usize,
     };
-    let room = TreeStoreRoom { rooms: plan.rooms.clone(), postboxes: plan.postboxes.clone() };
+    let room = TreeStoreRoom {
+        rooms: plan.rooms.clone(),
+        postboxes: plan.postboxes.clone(),
+        clock: plan.clock,
+    };
     Room::new(TreeStore::new(plan.view.clone(), schedule, replayed), room, plan.clock)
 }
 
 fn sweeper(plan: &Plan<'_>) -> Room<SessionSweeper, SessionSweeperRoom> {
     // Twice, because a touch may just have missed a report that is itself late by as much.
     let delay = touch_every_ms(plan.settings) * 2;
-    let room =
-        SessionSweeperRoom { rooms: plan.rooms.clone(), counters: plan.counters.clone() };
+    let room = SessionSweeperRoom { rooms: plan.rooms.clone(), counters: plan.counters.clone() };
     Room::new(SessionSweeper::new(plan.settings.tick_ms, delay), room, plan.clock)
 }
 

@@ -1,3 +1,11 @@
-//! The `ostler` command.
+//! The `ostler` command: arguments to configuration to rooms, and nothing else.
 
-fn main() {}
+mod command;
+mod config;
+mod logging;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    command::run()
+}

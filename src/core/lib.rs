@@ -18,3 +18,4 @@ pub mod tree;
 pub mod types;
 pub mod watch;
 pub mod wire;
+pub mod words;

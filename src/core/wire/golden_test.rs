@@ -271,3 +271,46 @@ fn every_event_is_read_by_the_client_and_written_again_by_the_server() {
     }
     assert!(events.len() > 8, "{} events are not the whole file", events.len());
 }
+
+/// A create of "/a" with one ACL entry, whose strings may be null.
+fn create_with_entry(scheme: Option<&str>, id: Option<&str>) -> Vec<u8> {
+    let mut body = vec![0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, b'/', b'a'];
+    body.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 31]);
+    for text in [scheme, id] {
+        let length = text.map_or(-1, |text| i32::try_from(text.len()).unwrap());
+        body.extend_from_slice(&length.to_be_bytes());
+        body.extend_from_slice(text.unwrap_or_default().as_bytes());
+    }
+    body.extend_from_slice(&[0; 4]);
+    body
+}
+
+#[test]
+fn a_null_id_fails_where_zookeeper_looks_at_ids() {
+    let failed = Request::Write(Op::Fail(ErrorCode::MarshallingError));
+    for (scheme, id, fails) in [
+        (Some("digest"), None, true),
+        (Some("digest"), Some(""), false),
+        (Some("auth"), None, false),
+        (None, Some("x"), false),
+    ] {
+        let body = create_with_entry(scheme, id);
+        let (_, request) = Codec::Jute.decode_request(&body).unwrap();
+        assert_eq!(request == failed, fails, "{scheme:?} {id:?}");
+        // Cut short, it is no record at all, null or not.
+        let cut = &body[..body.len() - 1];
+        assert_eq!(Codec::Jute.decode_request(cut), Ok((Xid(1), Request::Malformed)));
+    }
+}
+
+#[test]
+fn packets_that_zookeeper_closes_on_are_errors() {
+    for body in [
+        &[][..],
+        &[0, 0, 0, 1, 0, 0, 0],
+        &[0xff, 0xff, 0xff, 0xfc, 0, 0, 0, 100, 0, 0, 0, 0, 0, 0],
+        &[0, 0, 0, 1, 0, 0, 0, 102, 0, 0, 0, 9],
+    ] {
+        assert!(Codec::Jute.decode_request(body).is_err(), "{body:?}");
+    }
+}

@@ -1,0 +1,218 @@
+//! An unchanged zoo.cfg, read into values of ours. The table of `zoo_keys` says what each key
+//! means; this file acts on it, and refuses whatever would need an ensemble.
+
+use super::keys;
+use super::layer::{Entry, Fate, Layer};
+use super::problem::Problem;
+use super::properties::{self, Property};
+use super::zoo_keys::{self, Convert, Row, Verdict};
+use config::ValueKind;
+
+/// Where ZooKeeper's defaults, which hold for a key that zoo.cfg leaves out, differ from ours.
+const PLACE_OF_DEFAULTS: &str = "ZooKeeper's default";
+
+/// Reads `text`, which stands in `file`.
+pub(crate) fn read(file: &str, text: &str) -> Layer {
+    let mut layer = Layer::default();
+    layer.data_dir_awaited_in = Some(file.to_owned());
+    layer.set("session.tick_ms", PLACE_OF_DEFAULTS, 3000_i64);
+    layer.set("snapshot.every_txns", PLACE_OF_DEFAULTS, 100_000_i64);
+    layer.set("tree.extended_types", PLACE_OF_DEFAULTS, false);
+    let properties = properties::read(text);
+    for property in &properties {
+        let place = format!("{file}:{}", property.line);
+        read_property(&mut layer, property, &place);
+    }
+    refuse_ensembles(&mut layer, &properties, file);
+    layer
+}
+
+/// Whether a file's text looks like a zoo.cfg rather than like our own format.
+pub(crate) fn looks_like_one(text: &str) -> bool {
+    let sections = text.lines().any(|line| line.trim_start().starts_with('['));
+    !sections
+        && properties::read(text).iter().any(|found| zoo_keys::find(bare(&found.key)).is_some())
+}
+
+fn bare(key: &str) -> &str {
+    key.strip_prefix("zookeeper.").unwrap_or(key)
+}
+
+fn read_property(layer: &mut Layer, property: &Property, place: &str) {
+    let Some(row) = zoo_keys::find(bare(&property.key)) else {
+        warn_of_unknown(layer, property, place);
+        return;
+    };
+    let fate = match row.fate {
+        Verdict::Honoured(target, convert) => {
+            set(layer, property, place, target, convert, Fate::Honoured)
+        }
+        Verdict::Mapped(target, convert) => {
+            set(layer, property, place, target, convert, Fate::Mapped(target))
+        }
+        Verdict::Ignored | Verdict::Membership => Fate::Ignored,
+        Verdict::NotYet => {
+            layer.warnings.push(format!("{place}: {}: not supported: {}", property.key, row.why));
+            Fate::NotYet
+        }
+        Verdict::RefusedUnless(harmless) => refuse_unless(layer, property, place, row, harmless),
+    };
+    push_entry(layer, property, fate, row.why);
+}
+
+fn push_entry(layer: &mut Layer, property: &Property, fate: Fate, meaning: &str) {
+    let secret = ["digest", "password"].iter().any(|part| {
+        let key = property.key.to_lowercase();
+        key.contains(part) && !key.ends_with("enabled") && !key.ends_with("alg")
+    });
+    layer.entries.push(Entry {
+        key: property.key.clone(),
+        value: if secret { "(set)".to_owned() } else { property.value.clone() },
+        fate,
+        meaning: meaning.to_owned(),
+    });
+}
+
+/// ZooKeeper takes a key it does not know for a property of some plug-in, so files have them.
+fn warn_of_unknown(layer: &mut Layer, property: &Property, place: &str) {
+    let meaning = match keys::nearest(bare(&property.key), zoo_keys::names()) {
+        Some(name) => format!("no key of ZooKeeper 3.9; did you mean `{name}`?"),
+        None => "no key of ZooKeeper 3.9, and ignored as ZooKeeper does".to_owned(),
+    };
+    layer.warnings.push(format!("{place}: {}: {meaning}", property.key));
+    push_entry(layer, property, Fate::Unknown, &meaning);
+}
+
+fn set(
+    layer: &mut Layer,
+    property: &Property,
+    place: &str,
+    target: &str,
+    convert: Convert,
+    fate: Fate,
+) -> Fate {
+    let place_and_key = format!("{place}: {}", property.key);
+    match converted(&property.value, convert) {
+        Ok(Some(value)) => layer.set(target, &place_and_key, value),
+        Ok(None) => {}
+        Err(expected) => {
+            let what = format!("`{}` is not {expected}", property.value);
+            let remedy = format!("correct the line, or remove it for the default ({target})");
+            layer.problems.push(Problem::new(place, &property.key, what, remedy));
+            return Fate::Refused;
+        }
+    }
+    fate
+}
+
+/// The value in our terms; `None` when the line asks for the default; `Err` with what was
+/// expected instead.
+fn converted(value: &str, convert: Convert) -> Result<Option<ValueKind>, &'static str> {
+    Ok(Some(match convert {
+        Convert::Number => ValueKind::I64(number(value)?.max(0)),
+        Convert::Kib => match number(value)? {
+            kib if kib > 0 => ValueKind::I64(kib.saturating_mul(1024)),
+            _ => return Ok(None),
+        },
+        Convert::Retain => ValueKind::I64(number(value)?.max(3)),
+        Convert::Switch => ValueKind::Boolean(value.eq_ignore_ascii_case("true")),
+        Convert::Yes => ValueKind::Boolean(value.eq_ignore_ascii_case("yes")),
+        Convert::Text => ValueKind::String(value.to_owned()),
+        Convert::List => {
+            let items = value.split(',').map(str::trim).filter(|item| !item.is_empty());
+            ValueKind::Array(items.map(|item| config::Value::new(None, item)).collect())
+        }
+    }))
+}
+
+/// A number as Java reads its properties: decimal, or hexadecimal after `0x` or `#`.
+fn number(value: &str) -> Result<i64, &'static str> {
+    let hexadecimal = value.strip_prefix("0x").or_else(|| value.strip_prefix('#'));
+    let parsed = match hexadecimal {
+        Some(digits) => i64::from_str_radix(digits, 16),
+        None => value.parse(),
+    };
+    parsed.map_err(|_| "a whole number")
+}
+
+fn refuse_unless(
+    layer: &mut Layer,
+    property: &Property,
+    place: &str,
+    row: &Row,
+    harmless: &[&str],
+) -> Fate {
+    if harmless.iter().any(|value| property.value.eq_ignore_ascii_case(value)) {
+        return Fate::Ignored;
+    }
+    let what = format!("`{}` cannot be granted: {}", property.value, row.why);
+    let remedy = "remove the line if the server may run without it";
+    layer.problems.push(Problem::new(place, &property.key, what, remedy));
+    Fate::Refused
+}
+
+/// A file of an ensemble must never start a server that believes itself alone: its clients would
+/// see a second history. One server line with `standaloneEnabled=true` written out is alone, as
+/// ZooKeeper reads it too.
+fn refuse_ensembles(layer: &mut Layer, properties: &[Property], file: &str) {
+    let value = |name: &str| {
+        let found = properties.iter().rfind(|property| bare(&property.key) == name);
+        found.map(|property| property.value.to_lowercase())
+    };
+    let servers: Vec<_> =
+        properties.iter().filter(|found| bare(&found.key).starts_with("server.")).collect();
+    let said_to_be_alone = value("standaloneEnabled").as_deref() == Some("true");
+    let observes = value("peerType").as_deref() == Some("observer")
+        || servers.iter().any(|server| server.value.to_lowercase().contains(":observer"));
+    let alone = servers.is_empty() || (servers.len() == 1 && said_to_be_alone);
+    if let [server] = servers[..]
+        && alone
+    {
+        client_of_server_line(layer, server, file);
+    }
+    let dynamic = properties.iter().filter(|property| bare(&property.key) == "dynamicConfigFile");
+    let blamed: Vec<_> = if alone && !observes {
+        dynamic.collect()
+    } else {
+        servers.into_iter().chain(dynamic).collect()
+    };
+    let peer_type = properties.iter().filter(|found| bare(&found.key) == "peerType" && observes);
+    for property in blamed.into_iter().chain(peer_type) {
+        refuse_membership(layer, property, file);
+    }
+}
+
+fn refuse_membership(layer: &mut Layer, property: &Property, file: &str) {
+    let place = format!("{file}:{}", property.line);
+    let what = "this is a server of an ensemble, and ensembles are not served yet";
+    let remedy = "to serve alone, remove the line, or keep one server line and write \
+                  standaloneEnabled=true";
+    layer.problems.push(Problem::new(place, &property.key, what, remedy));
+    if let Some(entry) = layer.entries.iter_mut().find(|entry| entry.key == property.key) {
+        entry.fate = Fate::Refused;
+        what.clone_into(&mut entry.meaning);
+    }
+}
+
+/// `server.1=host:2888:3888;2181` holds the port of the clients behind the semicolon.
+fn client_of_server_line(layer: &mut Layer, server: &Property, file: &str) {
+    let Some((_, client)) = server.value.split_once(';') else { return };
+    let place = format!("{file}:{}: {}", server.line, server.key);
+    let (host, port) = match client.rsplit_once(':') {
+        Some((host, port)) => (Some(host.trim_matches(['[', ']'])), port),
+        None => (None, client),
+    };
+    match port.trim().parse::<i64>() {
+        Ok(port) => layer.set("client.port", &place, port),
+        Err(_) => layer.problems.push(Problem::new(
+            format!("{file}:{}", server.line),
+            &server.key,
+            format!("`{client}` is not a client address"),
+            "write HOST:QUORUM:ELECTION;[HOST:]PORT",
+        )),
+    }
+    if let Some(host) = host {
+        let host = config::Value::new(None, host);
+        layer.set("client.addresses", &place, ValueKind::Array(vec![host]));
+    }
+}

@@ -1,0 +1,81 @@
+//! The answers to the four-letter words, as the text of ZooKeeper 3.9.
+//!
+//! Pure text from a plain [`Report`]: nothing here counts, asks another room or changes a
+//! counter. `crst`, `srst` and `stmk` only say what the caller has done. Whether a word is allowed
+//! is the caller's setting; [`not_allowed`] is the answer if it is not. Connections call it after
+//! `wire::sniff` has recognised a word, and close once the text is sent.
+
+mod date;
+mod lists;
+mod monitor;
+mod report;
+mod server;
+
+#[cfg(test)]
+mod tests;
+
+pub use date::java_date;
+pub use report::{
+    ConnectionEntry, ExpirySet, Gauges, ProposalSizes, Report, ResponseSizes, ServerState,
+    SessionEntry, Sessions, Summary,
+};
+
+use crate::wire::FourLetterWord;
+use alloc::format;
+use alloc::string::String;
+
+/// The whole answer to a word.
+///
+/// The report need only hold what the word tells; what is left out is told as zero or nothing.
+pub fn answer(word: FourLetterWord, report: &Report) -> String {
+    if !report.serving && needs_a_serving_server(word) {
+        return String::from("This ZooKeeper instance is not currently serving requests\n");
+    }
+    match word {
+        FourLetterWord::Crst => String::from("Connection stats reset.\n"),
+        FourLetterWord::Cons => server::cons(report),
+        FourLetterWord::Conf => server::conf(report),
+        FourLetterWord::Dirs => server::dirs(report),
+        FourLetterWord::Dump => lists::dump(report),
+        FourLetterWord::Envi => server::envi(report),
+        FourLetterWord::Gtmk | FourLetterWord::Stmk => format!("{}", report.trace_mask),
+        FourLetterWord::Hash => lists::hash(report),
+        FourLetterWord::Isro => String::from(server::isro(report)),
+        FourLetterWord::Mntr => monitor::mntr(report),
+        FourLetterWord::Ruok => String::from("imok"),
+        FourLetterWord::Srvr => server::srvr(report),
+        FourLetterWord::Srst => String::from("Server stats reset.\n"),
+        FourLetterWord::Stat => server::stat(report),
+        FourLetterWord::Wchc => lists::wchc(report),
+        FourLetterWord::Wchp => lists::wchp(report),
+        FourLetterWord::Wchs => lists::wchs(report),
+    }
+}
+
+/// The answer to a word that the settings do not allow.
+pub fn not_allowed(word: FourLetterWord) -> String {
+    format!("{} is not executed because it is not in the whitelist.\n", word.name())
+}
+
+fn needs_a_serving_server(word: FourLetterWord) -> bool {
+    match word {
+        FourLetterWord::Envi
+        | FourLetterWord::Gtmk
+        | FourLetterWord::Isro
+        | FourLetterWord::Ruok
+        | FourLetterWord::Stmk => false,
+        FourLetterWord::Crst
+        | FourLetterWord::Cons
+        | FourLetterWord::Conf
+        | FourLetterWord::Dirs
+        | FourLetterWord::Dump
+        | FourLetterWord::Hash
+        | FourLetterWord::Mntr
+        | FourLetterWord::Srvr
+        | FourLetterWord::Srst
+        | FourLetterWord::Stat
+        | FourLetterWord::Wchc
+        | FourLetterWord::Wchp
+        | FourLetterWord::Wchs => true,
+    }
+}

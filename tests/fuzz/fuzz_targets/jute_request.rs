@@ -1,0 +1,17 @@
+//! A Jute client's frame, as the server reads it. What decodes is written as a client would and
+//! must decode to the same again.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use ostler_core::types::{Op, Request};
+use ostler_core::wire::Codec;
+
+fuzz_target!(|body: &[u8]| {
+    let Ok((xid, request)) = Codec::Jute.decode_request(body) else { return };
+    if matches!(request, Request::Malformed | Request::Unknown | Request::Write(Op::Fail(_))) {
+        return;
+    }
+    let mut frame = Vec::new();
+    Codec::Jute.encode_request(xid, &request, &mut frame);
+    assert_eq!(Codec::Jute.decode_request(&frame[4..]), Ok((xid, request)));
+});
