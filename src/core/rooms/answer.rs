@@ -42,7 +42,11 @@ impl Reader<'_> {
                 false
             }
             Read::Exists { path, watch } => {
-                let found = tree.exists(path, self.ids);
+                let found = if path.contains('\0') {
+                    Err(ErrorCode::BadArguments)
+                } else {
+                    tree.exists(path, self.ids)
+                };
                 encode(&found.map_or_else(Reply::Error, Reply::Stat));
                 *watch && matches!(found, Ok(_) | Err(ErrorCode::NoNode))
             }
@@ -68,13 +72,13 @@ impl Reader<'_> {
             Request::WhoAmI => encode(zxid, &Reply::Identities(self.ids)),
             // A server without a SASL provider answers a null token.
             Request::Sasl(_) => encode(Zxid::ZERO, &Reply::Token(None)),
-            Request::Reconfig => encode(zxid, &Reply::Error(ErrorCode::ReconfigDisabled)),
             Request::Malformed => encode(zxid, &Reply::Error(ErrorCode::MarshallingError)),
             Request::Unknown => {
                 encode(Zxid::from_wire(-1), &Reply::Error(ErrorCode::Unimplemented));
             }
             Request::Ping => self.codec.encode_reply(Xid::PING, zxid, &Reply::Done, out),
             Request::Write(_)
+            | Request::Reconfig
             | Request::Read(_)
             | Request::Watch(_)
             | Request::Auth { .. }

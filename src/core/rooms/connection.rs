@@ -318,11 +318,12 @@ impl Connection {
                 self.watching = true;
                 travel()
             }
-            Request::Sync(_)
-            | Request::WhoAmI
-            | Request::Sasl(_)
-            | Request::Reconfig
-            | Request::Malformed => travel(),
+            // A write like any other, and refused like one: with a zxid.
+            Request::Reconfig => {
+                let op = Op::Fail(ErrorCode::ReconfigDisabled);
+                ItemBody::Write(self.payload(*xid, &op))
+            }
+            Request::Sync(_) | Request::WhoAmI | Request::Sasl(_) | Request::Malformed => travel(),
         };
         items.push(Item { xid: *xid, body });
     }
@@ -395,10 +396,10 @@ fn is_local(request: &Request<'_>) -> bool {
         Request::Ping
         | Request::WhoAmI
         | Request::Sasl(_)
-        | Request::Reconfig
         | Request::Malformed
         | Request::Unknown => true,
-        Request::Write(_)
+        Request::Reconfig
+        | Request::Write(_)
         | Request::Watch(_)
         | Request::Sync(_)
         | Request::Auth { .. }

@@ -371,13 +371,12 @@ fn travel(tree: &Tree, frame: &Bytes, sender: &Arc<Sender>, watched: &mut bool, 
         | Request::Ping
         | Request::WhoAmI
         | Request::Sasl(_)
-        | Request::Reconfig
         | Request::Malformed
         | Request::Unknown => {
             let out = turn.reply_to(sender.connection);
             reader.other(tree.last_applied(), xid, &request, out);
         }
-        Request::Write(_) | Request::Auth { .. } | Request::CloseSession => {
+        Request::Write(_) | Request::Reconfig | Request::Auth { .. } | Request::CloseSession => {
             unreachable!("never sent on as a traveller")
         }
     }

@@ -173,7 +173,7 @@ impl Tree {
         let CreateMode { kind, sequential } =
             CreateMode::from_flags(create.flags).ok_or(ErrorCode::BadArguments)?;
         let is_ttl_op = create.variant == CreateVariant::Ttl;
-        if (is_ttl_op || kind == Kind::Ttl) && !self.rules.extended_types {
+        if kind == Kind::Ttl && !self.rules.extended_types {
             return Err(ErrorCode::Unimplemented);
         }
         if is_ttl_op != (kind == Kind::Ttl) {

@@ -1,5 +1,6 @@
 //! What applying a transaction tells the rooms behind the tree.
 
+use super::acl::{is_super, list_allows};
 use crate::types::{Acl, AuthId, EventType, Perms, SessionId, Zxid};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -30,11 +31,7 @@ impl Readers {
     /// Whether a connection with these identities may read.
     pub fn admits(&self, ids: &[AuthId]) -> bool {
         let Self::Listed(acl) = self else { return true };
-        ids.iter().any(|id| id.scheme == "super")
-            || acl.iter().filter(|entry| entry.perms.intersects(Perms::READ)).any(|entry| {
-                (entry.scheme == "world" && entry.id == "anyone")
-                    || ids.iter().any(|id| id.scheme == entry.scheme && id.id == entry.id)
-            })
+        is_super(ids) || list_allows(acl, Perms::READ, ids)
     }
 }
 

@@ -240,14 +240,6 @@ impl Tree {
         self.data_bytes += node.data_len() as u64;
         self.digest = self.digest.wrapping_add(node.digest(path));
     }
-
-    #[cfg(test)]
-    fn digest_from_scratch(&self) -> u64 {
-        self.store
-            .ids()
-            .map(|id| self.store.node(id).digest(&self.store.path(id)))
-            .fold(0, u64::wrapping_add)
-    }
 }
 
 /// World may do this.

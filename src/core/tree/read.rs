@@ -81,9 +81,11 @@ impl Tree {
     /// The session's ephemerals whose path starts with `prefix`, sorted; "/" and "" mean all.
     pub fn ephemerals(&self, session: SessionId, prefix: &str) -> Vec<String> {
         let own = self.ephemerals.get(&session).into_iter().flatten();
+        // ZooKeeper looks for "all" in the trimmed prefix, and compares the prefix as sent.
+        let all = matches!(prefix.trim_matches(|c: char| c <= ' '), "" | "/");
         let mut paths: Vec<String> = own
             .map(|id| self.store.path(*id))
-            .filter(|path| prefix == "/" || path.starts_with(prefix))
+            .filter(|path| all || path.starts_with(prefix))
             .collect();
         paths.sort_unstable();
         paths

@@ -76,7 +76,7 @@ pub enum Op<'a> {
         version: i32,
     },
     /// All or nothing. Holds only creates, deletes, set-datas and checks, never another multi.
-    Multi(Vec<Op<'a>>),
+    Multi(Vec<Self>),
     /// The reaper's delete of an empty container or outlived TTL znode; does nothing if the
     /// znode has become ineligible meanwhile. Never accepted from a client.
     Reap {
@@ -173,7 +173,7 @@ pub enum Read<'a> {
     },
     /// Several reads answered from one state. Holds only `Data` and `Children` without stat;
     /// their watch flags are off.
-    Multi(Vec<Read<'a>>),
+    Multi(Vec<Self>),
 }
 
 /// An operation on the watches of the connection it came on.

@@ -23,7 +23,7 @@ pub enum Outcome {
     /// A version was as demanded.
     Checked,
     /// Results of a multi, one each. If one is `Failed`, all are, and nothing was changed.
-    Multi(Vec<Outcome>),
+    Multi(Vec<Self>),
     /// A session was made.
     SessionCreated {
         /// Its id.
@@ -88,7 +88,7 @@ pub enum Reply<'a> {
     /// whoAmI: schemes and users; a codec shows of a digest only the user.
     Identities(&'a [AuthId]),
     /// multiRead: each item is `Error`, `Data` or `Children` without stat.
-    Reads(Vec<Reply<'a>>),
+    Reads(Vec<Self>),
     /// sasl: the server's token.
     Token(Option<&'a [u8]>),
 }

@@ -178,7 +178,11 @@ fn set_watches<'a>(
 fn auth<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
     reader.int()?;
     let scheme = reader.string()?.unwrap_or_default();
-    Ok(Request::Auth { scheme, auth: reader.buffer()?.unwrap_or_default() })
+    // Without anything to prove there is no proof, whatever the scheme but the address.
+    Ok(match reader.buffer()? {
+        None if scheme == "digest" => Request::Auth { scheme: "", auth: &[] },
+        auth => Request::Auth { scheme, auth: auth.unwrap_or_default() },
+    })
 }
 
 /// The arguments have to be there, but are not kept.
