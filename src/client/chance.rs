@@ -16,7 +16,7 @@ impl Chance {
 
     /// A stream that differs from every other one.
     pub(crate) fn from_process() -> Self {
-        Self(RandomState::new().hash_one(0))
+        Self::new(RandomState::new().hash_one(0))
     }
 
     /// A number from 0 to `bound - 1`; 0 if `bound` is 0.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// Largest frame taken from a server, in bytes. Servers set no limit on what they send.
 const FRAME_BYTES_MAX: usize = 64 << 20;
@@ -276,13 +276,10 @@ pub(crate) async fn await_state(
     let reached = async {
         while let Some(session) = states.recv().await {
             if wanted(session) || session.is_final() {
-                return;
+                return session;
             }
         }
+        shared.lock().session
     };
-    tokio::select! {
-        () = reached => {}
-        () = sleep(patience) => {}
-    }
-    shared.lock().session
+    timeout(patience, reached).await.unwrap_or_else(|_late| shared.lock().session)
 }

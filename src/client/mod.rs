@@ -17,16 +17,18 @@ mod link;
 mod multi;
 mod operations;
 mod paths;
+mod reconfig;
 mod shared;
 mod watches;
 
 pub use error::{ClientError, Refusal};
 pub use event::{EventKind, SessionEvents, SessionState, Watch, WatchedEvent};
 pub use multi::{Multi, MultiError, MultiResult, ReadResult};
-pub use operations::{CreateOptions, Reconfiguration, open_acl};
+pub use operations::{CreateOptions, open_acl};
 pub use ostler_core::types::{
-    Acl, AuthId, ErrorCode, Perms, RemoveKind, SessionId, Stat, WatchMode,
+    Acl, AuthId, ErrorCode, Kind, Perms, RemoveKind, SessionId, Stat, WatchMode,
 };
+pub use reconfig::Reconfiguration;
 pub use shared::SessionTicket;
 
 use address::{ConnectString, Rotation};

@@ -10,12 +10,11 @@ use super::shared::{Answer, WatchEffect};
 use super::watches::{Table, shown_path};
 use super::{Client, ClientError};
 use ostler_core::types::{
-    Acl, AclEntry, AuthId, Create, CreateMode, CreateVariant, Kind, Op, Outcome, Perms, Read,
-    RemoveKind, Request, Stat, WatchMode, WatchOp,
+    Acl, AclEntry, AuthId, Create, CreateMode, CreateVariant, ErrorCode, Kind, Op, Outcome, Perms,
+    Read, RemoveKind, Request, Stat, WatchMode, WatchOp,
 };
 use ostler_core::wire::OwnedReply;
 use std::future::Future;
-use std::time::Duration;
 use tokio::sync::mpsc::unbounded_channel;
 
 /// Everything allowed to everyone.
@@ -65,17 +64,6 @@ impl CreateOptions {
         let acl = self.acl.iter().map(Acl::as_entry).collect();
         Create { path, data, acl, flags: mode.to_flags(), ttl_ms: self.ttl_ms, variant }
     }
-}
-
-/// What a reconfiguration changes; members are written as in the dynamic configuration file.
-#[derive(Clone, Debug, Default)]
-pub struct Reconfiguration {
-    /// Servers that join, `server.N=…` separated by commas.
-    pub joining: Option<String>,
-    /// Ids of servers that leave, separated by commas.
-    pub leaving: Option<String>,
-    /// The whole membership, instead of the two above.
-    pub members: Option<String>,
 }
 
 impl Client {
@@ -297,7 +285,7 @@ impl Client {
         (self.finish(answer).await, Watch { events })
     }
 
-    async fn finish(&self, answer: Answer) -> Result<OwnedReply, ClientError> {
+    pub(crate) async fn finish(&self, answer: Answer) -> Result<OwnedReply, ClientError> {
         self.within_timeout(async move { answer.await.unwrap_or(Err(ClientError::ConnectionLoss)) })
             .await
     }
@@ -307,13 +295,11 @@ impl Client {
         answer: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
         let Some(patience) = self.handle.request_timeout else { return answer.await };
-        let patience: Duration = patience;
         tokio::time::timeout(patience, answer).await.unwrap_or(Err(ClientError::RequestTimeout))
     }
 }
 
 fn existing(reply: Result<OwnedReply, ClientError>) -> Result<Option<Stat>, ClientError> {
-    use ostler_core::types::ErrorCode;
     match reply {
         Ok(OwnedReply::Stat(stat)) => Ok(Some(stat)),
         Ok(_) => Err(ClientError::UnexpectedAnswer),
@@ -322,7 +308,7 @@ fn existing(reply: Result<OwnedReply, ClientError>) -> Result<Option<Stat>, Clie
     }
 }
 
-fn data_of(reply: OwnedReply) -> Result<(Option<Vec<u8>>, Stat), ClientError> {
+pub(crate) fn data_of(reply: OwnedReply) -> Result<(Option<Vec<u8>>, Stat), ClientError> {
     match reply {
         OwnedReply::Data(data, stat) => Ok((data, stat)),
         _unexpected => Err(ClientError::UnexpectedAnswer),

@@ -68,7 +68,6 @@ pub(crate) struct State {
 struct Pending {
     xid: Xid,
     kind: ReplyKind,
-    exists: bool,
     effect: WatchEffect,
     answer: oneshot::Sender<Result<OwnedReply, ClientError>>,
 }
@@ -117,26 +116,44 @@ impl Shared {
         self.bell.notify_one();
         answer
     }
+
+    /// The same for a request that its caller encodes, as a whole frame with the given number.
+    pub(crate) fn submit_encoded(
+        &self,
+        kind: ReplyKind,
+        encode: &dyn Fn(Xid, &mut Vec<u8>),
+    ) -> Answer {
+        let answer = self.lock().enqueue(kind, WatchEffect::None, encode);
+        self.bell.notify_one();
+        answer
+    }
 }
 
 impl State {
     fn submit(&mut self, request: &Request<'_>, effect: WatchEffect) -> Answer {
+        let codec = self.codec;
+        self.enqueue(ReplyKind::of(request), effect, &|xid, out| {
+            codec.encode_request(xid, request, out);
+        })
+    }
+
+    fn enqueue(
+        &mut self,
+        kind: ReplyKind,
+        effect: WatchEffect,
+        encode: &dyn Fn(Xid, &mut Vec<u8>),
+    ) -> Answer {
         let (answer, receiver) = oneshot::channel();
         if self.session.is_final() || self.leaving {
-            let error = match self.session.is_final() {
-                true => self.session.error(),
-                false => ClientError::SessionExpired,
-            };
-            drop(answer.send(Err(error)));
+            let ended = if self.leaving { SessionState::Closed } else { self.session };
+            drop(answer.send(Err(ended.error())));
             return receiver;
         }
         let xid = Xid(self.next_xid);
         // Numbers below 1 are the protocol's own.
         self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
-        self.codec.encode_request(xid, request, &mut self.outgoing);
-        let kind = ReplyKind::of(request);
-        let exists = kind == ReplyKind::Stat;
-        self.pending.push_back(Pending { xid, kind, exists, effect, answer });
+        encode(xid, &mut self.outgoing);
+        self.pending.push_back(Pending { xid, kind, effect, answer });
         receiver
     }
 
@@ -239,7 +256,7 @@ impl State {
             drop(pending.answer.send(Err(ClientError::UnexpectedAnswer)));
             return false;
         };
-        self.apply_effect(pending.effect, pending.exists, &reply);
+        self.apply_effect(pending.effect, pending.kind, &reply);
         let result = match reply {
             OwnedReply::Error(code) => Err(ClientError::from_code(code)),
             reply => Ok(reply),
@@ -274,11 +291,11 @@ impl State {
         self.auths_sent.push_back(index);
     }
 
-    fn apply_effect(&mut self, effect: WatchEffect, exists: bool, reply: &OwnedReply) {
+    fn apply_effect(&mut self, effect: WatchEffect, kind: ReplyKind, reply: &OwnedReply) {
         match (effect, reply) {
             (WatchEffect::None, _) => {}
             (WatchEffect::Register { path, stream, .. }, OwnedReply::Error(code)) => {
-                if exists && *code == ErrorCode::NoNode {
+                if kind == ReplyKind::Stat && *code == ErrorCode::NoNode {
                     self.watches.register(Table::Exist, path, stream);
                 }
             }
