@@ -3,6 +3,7 @@
 use super::exit;
 use crate::config::{self, Layer};
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,11 +16,12 @@ pub(crate) fn run(file: &Path) -> ExitCode {
             return ExitCode::from(exit::INVALID);
         }
     };
-    print!("{}", config::table(&layer));
+    // A reader that has seen enough, such as `head`, is no failure.
+    let _ = write!(std::io::stdout(), "{}", config::table(&layer));
     // The file alone is judged: variables of this shell are not those of the server.
     match config::load(layer, HashMap::new(), Layer::default()) {
         Ok(loaded) => {
-            println!("\n{}: a server can start with it", file.display());
+            let _ = writeln!(std::io::stdout(), "\n{}: a server can start", file.display());
             for warning in loaded.warnings {
                 eprintln!("warning: {warning}");
             }

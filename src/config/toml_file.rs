@@ -69,7 +69,7 @@ fn read_key(layer: &mut Layer, name: &str, value: &DeValue<'_>, place: &str) {
     };
     layer.entries.push(Entry {
         key: name.to_owned(),
-        value: if name == "auth.super_digest" { "(set)".to_owned() } else { shown(&kind) },
+        value: shown(name, &kind),
         fate: Fate::Honoured,
         meaning: key.meaning.to_owned(),
     });
@@ -104,8 +104,12 @@ fn convert(value: &DeValue<'_>) -> Option<ValueKind> {
     }
 }
 
-fn shown(kind: &ValueKind) -> String {
+/// The value for the table; a secret is not repeated.
+fn shown(name: &str, kind: &ValueKind) -> String {
     match kind {
+        ValueKind::String(secret) if name == "auth.super_digest" && !secret.is_empty() => {
+            "(set)".to_owned()
+        }
         ValueKind::Array(items) => {
             items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
         }
