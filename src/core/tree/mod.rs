@@ -18,6 +18,8 @@ mod znode;
 
 #[cfg(test)]
 mod facts_test;
+#[cfg(test)]
+mod model_test;
 
 pub use loader::{Loader, SnapshotError};
 pub use read::Children;
