@@ -49,6 +49,7 @@ pub(crate) async fn converse(
         unsent: Vec::new(),
         pending: VecDeque::new(),
         word: None,
+        stalled: false,
         close: false,
     };
     talk.run().await;
@@ -71,6 +72,7 @@ struct Talk {
     /// Requests that travel: when they were read, and how many.
     pending: VecDeque<(Instant, usize)>,
     word: Option<FourLetterWord>,
+    stalled: bool,
     close: bool,
 }
 
@@ -89,6 +91,10 @@ impl Talk {
             self.collect();
             if self.flush().is_err() {
                 return;
+            }
+            if self.stalled && self.unsent.len() < CONNECTION_OUTPUT_BYTES_MAX {
+                self.offer_unread();
+                continue;
             }
             if self.close && self.unsent.is_empty() {
                 return;
@@ -154,7 +160,8 @@ impl Talk {
     fn may_read(&self) -> bool {
         let shared = &self.hub.shared;
         let in_flight = self.machine.in_flight();
-        in_flight < CONNECTION_REQUESTS_IN_FLIGHT_MAX
+        !self.stalled
+            && in_flight < CONNECTION_REQUESTS_IN_FLIGHT_MAX
             && self.unsent.len() < CONNECTION_OUTPUT_BYTES_MAX
             && (in_flight == 0
                 || shared.counters.outstanding.load(Ordering::Relaxed) < shared.outstanding_max)
@@ -191,6 +198,7 @@ impl Talk {
     }
 
     fn offer_unread(&mut self) {
+        self.stalled = false;
         let unread = std::mem::take(&mut self.unread);
         let consumed = self.offer(&unread);
         self.unread = if consumed == 0 { unread } else { unread[consumed..].to_vec() };
@@ -223,6 +231,7 @@ impl Talk {
             self.hub.shared.rooms.pipeline(pipeline::Input::Submit(submission));
         }
         self.close |= out.close;
+        self.stalled |= out.stalled;
         self.word = self.word.or(out.word);
     }
 

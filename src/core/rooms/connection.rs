@@ -14,7 +14,7 @@ use super::pipeline::{Item, ItemBody, Sender, Submission};
 use super::tree_store::{Attached, View};
 use crate::auth::{AuthRules, prove, super_id};
 use crate::tree::Tree;
-use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
+use crate::types::limits::{CONNECTION_OUTPUT_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX};
 use crate::types::{AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
 use crate::wire::{Codec, FourLetterWord, Sniffed, sniff, txn};
@@ -46,6 +46,9 @@ pub struct Output {
     pub word: Option<FourLetterWord>,
     /// Requests that were answered in place.
     pub answered: u32,
+    /// Whole requests were left over because the client fetches its replies too slowly: offer
+    /// them again when there is less to send.
+    pub stalled: bool,
     /// Close the socket once the bytes are out.
     pub close: bool,
 }
@@ -74,6 +77,9 @@ pub struct Connection {
 }
 
 type Decoded<'a> = (Xid, Request<'a>, &'a [u8]);
+
+/// How many decoded requests are dealt with, and where each ends in the input.
+type Ends = Vec<usize>;
 
 impl Connection {
     /// A connection just accepted, from a peer known by `ip`. Should it open a session,
@@ -184,7 +190,7 @@ impl Connection {
         let Ok(request) = ConnectRequest::decode(body) else {
             return self.hang_up(input, out);
         };
-        if request.last_zxid_seen > view.read(Tree::last_applied) {
+        if request.last_zxid_seen.to_wire() > view.read(Tree::last_applied).to_wire() {
             // The client has seen more than this server: silence sends it to another one.
             return self.hang_up(input, out);
         }
@@ -212,6 +218,7 @@ impl Connection {
     fn requests<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
         let mut consumed = 0;
         let mut decoded: Vec<Decoded<'_>> = Vec::new();
+        let mut ends = Ends::new();
         let mut broken = false;
         loop {
             match frame(&input[consumed..], self.door.frame_bytes_max) {
@@ -220,7 +227,10 @@ impl Connection {
                 Frame::Whole(length, body) => {
                     consumed += length;
                     match self.sender.codec.decode_request(body) {
-                        Ok((xid, request)) => decoded.push((xid, request, body)),
+                        Ok((xid, request)) => {
+                            decoded.push((xid, request, body));
+                            ends.push(consumed);
+                        }
                         Err(_) => broken = true,
                     }
                 }
@@ -229,7 +239,11 @@ impl Connection {
                 break;
             }
         }
-        self.serve(&decoded, view, out);
+        let served = self.serve(&decoded, view, out);
+        if served < decoded.len() && !matches!(self.phase, Phase::Closing) {
+            out.stalled = true;
+            return if served == 0 { 0 } else { ends[served - 1] };
+        }
         if broken && !matches!(self.phase, Phase::Closing) {
             self.phase = Phase::Closing;
             out.close = self.in_flight == 0;
@@ -237,18 +251,21 @@ impl Connection {
         if matches!(self.phase, Phase::Closing) { input.len() } else { consumed }
     }
 
-    fn serve<V: View>(&mut self, decoded: &[Decoded<'_>], view: &V, out: &mut Output) {
+    /// Deals with as many requests as the output has room for; returns how many.
+    fn serve<V: View>(&mut self, decoded: &[Decoded<'_>], view: &V, out: &mut Output) -> usize {
         let mut rest = decoded;
         let mut items = Vec::new();
         while let Some((first, others)) = rest.split_first() {
-            if matches!(self.phase, Phase::Closing) {
+            if matches!(self.phase, Phase::Closing)
+                || out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX
+            {
                 break;
             }
             if self.in_flight == 0 && items.is_empty() && !self.watching {
                 let run = rest.iter().take_while(|(_, request, _)| is_local(request)).count();
                 if run > 0 {
-                    self.answer_here(&rest[..run], view, out);
-                    rest = &rest[run..];
+                    let answered = self.answer_here(&rest[..run], view, out);
+                    rest = &rest[answered..];
                     continue;
                 }
             }
@@ -256,14 +273,21 @@ impl Connection {
             rest = others;
         }
         self.submit(items, out);
+        decoded.len() - rest.len()
     }
 
-    /// Answers a run of requests under one read lock, so that they all see one state.
-    fn answer_here<V: View>(&mut self, run: &[Decoded<'_>], view: &V, out: &mut Output) {
+    /// Answers a run of requests under one read lock, so that they all see one state. Returns
+    /// how many there was room for.
+    fn answer_here<V: View>(&mut self, run: &[Decoded<'_>], view: &V, out: &mut Output) -> usize {
         let sender = self.sender.clone();
         let reader = Reader { codec: sender.codec, session: sender.session, ids: &sender.ids };
+        let mut answered = 0;
         view.read(|tree| {
             for (xid, request, _) in run {
+                if out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX {
+                    break;
+                }
+                answered += 1;
                 if let Request::Read(read) = request {
                     reader.read(tree, *xid, read, &mut out.bytes);
                 } else {
@@ -277,6 +301,7 @@ impl Connection {
                 }
             }
         });
+        answered
     }
 
     /// Takes in a request that is not answered in place.

@@ -48,6 +48,11 @@ def _not_utf8(difference, _step):
     return any(byte >= 0x80 for byte in difference.request.body)
 
 
+def _absolute_zxid(difference, _step):
+    """A setWatches whose relative zxid is a number taken from nowhere."""
+    return difference.request is not None and difference.request.op == e.SET_WATCHES
+
+
 def _root_by_its_other_name(difference, _step):
     return (difference.field == "totalNumber" and isinstance(difference.left, int)
             and difference.left == difference.right + 1)
@@ -55,7 +60,7 @@ def _root_by_its_other_name(difference, _step):
 
 def _surrogates(difference, _step):
     """The echoed path of a sync: three bytes a surrogate on the left, UTF-8 on the right."""
-    if difference.field != "path" or "reply" not in difference.right_item:
+    if difference.field not in ("path", "event.path"):
         return False
     sides = (difference.left, difference.right)
     texts = [side if isinstance(side, bytes) else str(side).encode("latin-1", "replace")
@@ -83,6 +88,7 @@ EXPLAINED_LINES = {
     "hash": (r".*",),
     "mntr": (r"zk_.*",),
     "conf": (r"data(Dir|Log)Size=N",),
+    "envi": (r"java\..*", r"os\.(memory\..*|version)"),
 }
 
 RULES = (
@@ -90,6 +96,7 @@ RULES = (
     Rule("body-behind-an-error", _body_behind_error),
     Rule("order-of-auth-entries", _same_acl),
     Rule("not-utf8", _not_utf8, resync=True),
+    Rule("absolute-zxid", _absolute_zxid, resync=True),
     Rule("root-by-its-other-name", _root_by_its_other_name),
     Rule("surrogates", _surrogates),
     Rule("password-guessed", _kick_by_guess, resync=True),

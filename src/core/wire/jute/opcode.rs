@@ -19,6 +19,7 @@ pub(super) const RECONFIG: i32 = 16;
 pub(super) const CHECK_WATCHES: i32 = 17;
 pub(super) const REMOVE_WATCHES: i32 = 18;
 pub(super) const CREATE_CONTAINER: i32 = 19;
+pub(super) const DELETE_CONTAINER: i32 = 20;
 pub(super) const CREATE_TTL: i32 = 21;
 pub(super) const MULTI_READ: i32 = 22;
 pub(super) const AUTH: i32 = 100;
