@@ -217,7 +217,8 @@ impl State {
     pub(crate) fn detached(&mut self) {
         self.auths_sent.clear();
         self.fail_pending(&ClientError::ConnectionLoss);
-        if self.session.is_connected() {
+        // A connection that ends because the client leaves is not a loss.
+        if self.session.is_connected() && !self.leaving {
             self.enter(SessionState::Disconnected);
         }
     }

@@ -18,17 +18,18 @@ pub(crate) async fn list(
         let mut names = match client.children(&path).await {
             Ok((names, _)) => names,
             // Deleted since its parent was listed.
-            Err(error) if path != root && error.code() == Some(ErrorCode::NoNode) => continue,
-            Err(error) => {
-                if path != root {
-                    each(&path);
-                }
-                return Err(error).about(&path);
-            }
+            Err(error) if path != root && is_missing(&error) => continue,
+            Err(error) => return Err(error).about(&path),
         };
-        each(&path);
+        if path == root {
+            each(root);
+        }
         names.sort();
-        waiting.extend(names.iter().map(|name| join(&path, name)));
+        for name in names {
+            let child = join(&path, &name);
+            each(&child);
+            waiting.push_back(child);
+        }
     }
     Ok(())
 }
