@@ -122,6 +122,13 @@ fn an_unknown_key_of_zoo_cfg_warns_and_stops_nothing() {
 }
 
 #[test]
+fn what_is_not_there_yet_warns_unless_it_is_switched_off() {
+    let text = "dataDir=/d\nadmin.enableServer=false\naudit.enable=true\n";
+    let warnings = loaded("zoo.cfg", text).warnings;
+    assert_eq!(warnings, ["zoo.cfg:3: audit.enable: not supported: there is no audit log yet"]);
+}
+
+#[test]
 fn a_server_of_an_ensemble_never_starts_alone() {
     let one = "dataDir=/d\nserver.1=a:2888:3888\n";
     let three = format!("{one}server.2=b:2888:3888\nserver.3=c:2888:3888\n");

@@ -51,6 +51,8 @@ fn read_property(layer: &mut Layer, property: &Property, place: &str) {
             set(layer, property, place, target, convert, Fate::Mapped(target))
         }
         Verdict::Ignored | Verdict::Membership => Fate::Ignored,
+        // Who switches off what is not there has what he wants.
+        Verdict::NotYet if property.value.eq_ignore_ascii_case("false") => Fate::Ignored,
         Verdict::NotYet => {
             layer.warnings.push(format!("{place}: {}: not supported: {}", property.key, row.why));
             Fate::NotYet

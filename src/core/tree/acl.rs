@@ -1,184 +1,273 @@
-//! ACLs: what a request may store, who may do what, and the table that keeps each list once.
+//! Who may do what: the check of permissions, the fix-up of the ACLs that clients send, the
+//! masking of those they get, and the table that keeps equal ACLs once.
+//!
+//! Pure rules; which permission an operation needs is decided in `write` and `read`.
 
-use super::effects::Readers;
 use crate::types::{Acl, AclEntry, AuthId, ErrorCode, Perms};
 use alloc::borrow::ToOwned;
-use alloc::collections::BTreeMap;
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::Ipv6Addr;
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::Xxh3;
 
-/// Which list a znode has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct AclRef(pub(super) u32);
+/// A stored ACL and its hash.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct AclList {
+    hash: u64,
+    entries: Arc<[Acl]>,
+}
 
-/// Every list in use, once, with the number of znodes that have it.
+impl AclList {
+    /// The same on every server.
+    pub(super) fn hash(&self) -> u64 {
+        self.hash
+    }
+
+    pub(super) fn entries(&self) -> &Arc<[Acl]> {
+        &self.entries
+    }
+}
+
+/// Every ACL in use, once.
 #[derive(Default)]
 pub(super) struct AclTable {
-    slots: Vec<(Arc<[Acl]>, u32)>,
-    free: Vec<u32>,
-    by_list: BTreeMap<Arc<[Acl]>, u32>,
+    lists: HashTable<Arc<AclList>>,
+    sweep_at: usize,
 }
+
+const SWEEP_LISTS_MIN: usize = 1024;
 
 impl AclTable {
-    /// The list for one more znode.
-    pub(super) fn intern(&mut self, list: &[Acl]) -> AclRef {
-        if let Some(slot) = self.by_list.get(list).copied() {
-            self.slots[slot as usize].1 += 1;
-            return AclRef(slot);
+    /// The one stored list that equals `entries`.
+    pub(super) fn intern(&mut self, entries: Vec<Acl>) -> Arc<AclList> {
+        let hash = hash_entries(&entries);
+        let same = |list: &Arc<AclList>| list.hash == hash && *list.entries == *entries;
+        if let Some(list) = self.lists.find(hash, same) {
+            return list.clone();
         }
-        let list: Arc<[Acl]> = Arc::from(list);
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.slots[slot as usize] = (list.clone(), 1);
-                slot
-            }
-            None => {
-                self.slots.push((list.clone(), 1));
-                u32::try_from(self.slots.len() - 1).expect("fewer than 2^32 distinct ACLs")
-            }
-        };
-        self.by_list.insert(list, slot);
-        AclRef(slot)
+        self.sweep();
+        let list = Arc::new(AclList { hash, entries: entries.into() });
+        self.lists.insert_unique(hash, list.clone(), |list| list.hash);
+        list
     }
 
-    /// One znode more has this list.
-    pub(super) fn keep(&mut self, acl: AclRef) {
-        self.slots[acl.0 as usize].1 += 1;
-    }
-
-    /// One znode less has this list.
-    pub(super) fn release(&mut self, acl: AclRef) {
-        let (list, uses) = &mut self.slots[acl.0 as usize];
-        *uses -= 1;
-        if *uses == 0 {
-            self.by_list.remove(list);
-            *list = Arc::from([]);
-            self.free.push(acl.0);
+    /// Forgets lists that nothing uses, seldom enough to cost next to nothing per list.
+    fn sweep(&mut self) {
+        if self.lists.len() < self.sweep_at.max(SWEEP_LISTS_MIN) {
+            return;
         }
-    }
-
-    pub(super) fn list(&self, acl: AclRef) -> &Arc<[Acl]> {
-        &self.slots[acl.0 as usize].0
-    }
-
-    /// Lists in use with their numbers, in the order of the numbers.
-    pub(super) fn in_use(&self) -> impl Iterator<Item = (AclRef, &Arc<[Acl]>)> {
-        (0..)
-            .map(AclRef)
-            .zip(&self.slots)
-            .filter(|(_, (_, uses))| *uses > 0)
-            .map(|(r, s)| (r, &s.0))
-    }
-
-    /// Whether these identities have any of the permissions.
-    pub(super) fn allows(&self, acl: AclRef, wanted: Perms, ids: &[AuthId]) -> bool {
-        is_super(ids) || list_allows(self.list(acl), wanted, ids)
-    }
-
-    /// Who may be told of a change of a znode with this list.
-    pub(super) fn readers(&self, acl: AclRef) -> Readers {
-        let list = self.list(acl);
-        if list_allows(list, Perms::READ, &[]) {
-            Readers::Anyone
-        } else {
-            Readers::Listed(list.clone())
-        }
+        self.lists.retain(|list| Arc::strong_count(list) > 1);
+        self.sweep_at = self.lists.len() * 2;
     }
 }
 
-/// Whether one of the identities passes every check.
-pub(super) fn is_super(ids: &[AuthId]) -> bool {
-    ids.iter().any(|id| id.scheme == "super")
+fn hash_entries(entries: &[Acl]) -> u64 {
+    let mut hasher = Xxh3::new();
+    for entry in entries {
+        hasher.update(&entry.perms.0.to_le_bytes());
+        for text in [&entry.scheme, &entry.id] {
+            hasher.update(&(text.len() as u64).to_le_bytes());
+            hasher.update(text.as_bytes());
+        }
+    }
+    hasher.digest()
 }
 
-/// Whether the list gives any of the permissions to one of the identities. An empty list, which
-/// only an import can bring, is open to all as in ZooKeeper.
-pub(super) fn list_allows(list: &[Acl], wanted: Perms, ids: &[AuthId]) -> bool {
-    list.is_empty()
-        || list.iter().filter(|entry| entry.perms.intersects(wanted)).any(|entry| {
-            (entry.scheme == "world" && entry.id == "anyone")
-                || ids.iter().any(|id| id.scheme == entry.scheme && matches(entry, id))
+/// Whether a holder of `ids` has one of the `wanted` permissions. An empty ACL bars nobody.
+pub(super) fn permits(acl: &[Acl], wanted: Perms, ids: &[AuthId]) -> bool {
+    acl.is_empty()
+        || ids.iter().any(|id| id.scheme == "super")
+        || acl.iter().any(|entry| entry.perms.intersects(wanted) && applies_to(entry, ids))
+}
+
+/// Whether everyone has READ, so that nobody's identities need to be looked at.
+pub(super) fn is_world_readable(acl: &[Acl]) -> bool {
+    acl.is_empty()
+        || acl.iter().any(|entry| entry.perms.intersects(Perms::READ) && is_anyone(entry))
+}
+
+fn is_anyone(entry: &Acl) -> bool {
+    entry.scheme == "world" && entry.id == "anyone"
+}
+
+fn applies_to(entry: &Acl, ids: &[AuthId]) -> bool {
+    is_anyone(entry)
+        || ids.iter().any(|id| {
+            id.scheme == entry.scheme
+                && if id.scheme == "ip" { ip_matches(&id.id, &entry.id) } else { id.id == entry.id }
         })
 }
 
-/// The list as it is stored: `auth` replaced by what the creator has proven, duplicates removed.
-pub(super) fn fix_up(entries: &[AclEntry<'_>], ids: &[AuthId]) -> Result<Vec<Acl>, ErrorCode> {
-    let mut list = Vec::with_capacity(entries.len());
-    let mut add = |acl: Acl| {
-        if !list.contains(&acl) {
-            list.push(acl);
+/// The list that is stored for the list a client sent: duplicates removed, `auth` replaced by
+/// the client's proven identities.
+pub(super) fn fix_up(sent: &[AclEntry<'_>], ids: &[AuthId]) -> Result<Vec<Acl>, ErrorCode> {
+    if sent.is_empty() {
+        return Err(ErrorCode::InvalidAcl);
+    }
+    let mut stored = Vec::with_capacity(sent.len());
+    for (place, entry) in sent.iter().enumerate() {
+        if sent[..place].contains(entry) {
+            continue;
         }
-    };
-    for entry in entries {
         if entry.scheme == "auth" {
-            let proven = ids.iter().filter(|id| id.scheme == "digest");
-            let mut any = false;
-            for AuthId { scheme, id } in proven {
-                add(Acl { perms: entry.perms, scheme: scheme.to_owned(), id: id.to_owned() });
-                any = true;
-            }
-            if !any {
-                return Err(ErrorCode::InvalidAcl);
-            }
+            expand_auth(entry.perms, ids, &mut stored)?;
         } else if is_valid(entry) {
-            add(entry.to_acl());
+            stored.push(entry.to_acl());
         } else {
             return Err(ErrorCode::InvalidAcl);
         }
     }
-    if list.is_empty() { Err(ErrorCode::InvalidAcl) } else { Ok(list) }
+    Ok(stored)
 }
 
-/// A list as shown to someone without ADMIN: digests keep only their user.
-pub(super) fn masked(list: &[Acl]) -> Vec<Acl> {
-    let mask = |acl: &Acl| {
-        let mut acl = acl.clone();
-        if acl.scheme == "digest" {
-            let user = acl.id.split(':').next().unwrap_or_default().to_owned();
-            acl.id = user + ":x";
-        }
-        acl
-    };
-    list.iter().map(mask).collect()
+fn expand_auth(perms: Perms, ids: &[AuthId], stored: &mut Vec<Acl>) -> Result<(), ErrorCode> {
+    let before = stored.len();
+    let proven = ids.iter().filter(|id| !matches!(id.scheme.as_str(), "ip" | "super" | "world"));
+    stored.extend(proven.map(|id| Acl { perms, scheme: id.scheme.clone(), id: id.id.clone() }));
+    if stored.len() == before { Err(ErrorCode::InvalidAcl) } else { Ok(()) }
 }
 
 fn is_valid(entry: &AclEntry<'_>) -> bool {
     match entry.scheme {
         "world" => entry.id == "anyone",
-        "digest" => entry.id.split(':').count() == 2,
-        "ip" => network(entry.id).is_some(),
+        "digest" => has_two_parts(entry.id),
+        "ip" => parse_ip_range(entry.id).is_some(),
         _ => false,
     }
 }
 
-fn matches(entry: &Acl, id: &AuthId) -> bool {
-    if entry.scheme != "ip" {
-        return entry.id == id.id;
-    }
-    let (Some((network, bits)), Ok(address)) = (network(&entry.id), id.id.parse::<IpAddr>()) else {
-        return false;
-    };
-    match (network, address) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            let mask = u32::MAX.checked_shl(32 - bits).unwrap_or(0);
-            network.to_bits() & mask == address.to_bits() & mask
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => {
-            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
-            network.to_bits() & mask == address.to_bits() & mask
-        }
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
+/// Two parts between colons, where empty parts at the end do not count: Java's `split`.
+fn has_two_parts(id: &str) -> bool {
+    let trimmed = id.trim_end_matches(':');
+    !trimmed.is_empty() && trimmed.split(':').count() == 2
 }
 
-fn network(text: &str) -> Option<(IpAddr, u32)> {
-    let (address, bits) = match text.split_once('/') {
-        Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
-        None => (text, None),
+fn ip_matches(address: &str, range: &str) -> bool {
+    let (Some(address), Some((network, bits))) = (parse_ip(address), parse_ip_range(range)) else {
+        return false;
     };
-    let address: IpAddr = address.parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let bits = bits.unwrap_or(most);
-    (bits <= most).then_some((address, bits))
+    address.is_v4 == network.is_v4 && (address.bits ^ network.bits) & mask(bits) == 0
+}
+
+/// An address, left-aligned in 128 bits.
+#[derive(Clone, Copy)]
+struct Ip {
+    bits: u128,
+    is_v4: bool,
+}
+
+/// An address with the number of leading bits that count: all without a `/bits`.
+fn parse_ip_range(text: &str) -> Option<(Ip, u32)> {
+    let (address, bits) = match text.split_once('/') {
+        Some((address, bits)) => (parse_ip(address)?, Some(bits.parse::<u32>().ok()?)),
+        None => (parse_ip(text)?, None),
+    };
+    let width = if address.is_v4 { 32 } else { 128 };
+    let bits = bits.unwrap_or(width);
+    (bits <= width).then_some((address, bits))
+}
+
+fn parse_ip(text: &str) -> Option<Ip> {
+    if text.contains(':') {
+        let address: Ipv6Addr = text.parse().ok()?;
+        return Some(Ip { bits: address.to_bits(), is_v4: false });
+    }
+    // Leading zeros are decimal here as in ZooKeeper, so the library's parser is too strict.
+    let mut bits = 0u32;
+    let mut parts = 0;
+    for part in text.split('.') {
+        bits = (bits << 8) | u32::from(part.parse::<u8>().ok()?);
+        parts += 1;
+        if parts > 4 {
+            return None;
+        }
+    }
+    (parts == 4).then_some(Ip { bits: u128::from(bits) << 96, is_v4: true })
+}
+
+fn mask(bits: u32) -> u128 {
+    if bits == 0 { 0 } else { u128::MAX << (128 - bits) }
+}
+
+/// What getACL shows to those without ADMIN: users, but not the hashes of their passwords.
+pub(super) fn masked(acl: &[Acl]) -> Vec<Acl> {
+    let mut shown = acl.to_owned();
+    for entry in shown.iter_mut().filter(|entry| entry.scheme == "digest") {
+        if let Some((user, _)) = entry.id.split_once(':') {
+            entry.id = format!("{user}:x");
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry<'a>(scheme: &'a str, id: &'a str) -> AclEntry<'a> {
+        AclEntry { perms: Perms::ALL, scheme, id }
+    }
+
+    fn id(scheme: &str, id: &str) -> AuthId {
+        AuthId { scheme: scheme.to_owned(), id: id.to_owned() }
+    }
+
+    #[test]
+    fn a_digest_id_has_exactly_two_parts() {
+        for good in ["a:b", ":b", "a:b:", "a:b::"] {
+            assert!(is_valid(&entry("digest", good)), "{good}");
+        }
+        for bad in ["", "a", "a:", ":", "a:b:c"] {
+            assert!(!is_valid(&entry("digest", bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_ip_range_has_at_most_the_bits_of_its_address() {
+        for good in ["1.2.3.4", "1.2.3.4/0", "1.2.3.4/32", "::1", "fe80::/10", "::/128"] {
+            assert!(is_valid(&entry("ip", good)), "{good}");
+        }
+        for bad in ["1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.4/33", "::1/129", "1.2.3.4/", "x"] {
+            assert!(!is_valid(&entry("ip", bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_ip_range_admits_its_addresses_only() {
+        assert!(ip_matches("10.1.2.3", "10.0.0.0/8"));
+        assert!(!ip_matches("11.1.2.3", "10.0.0.0/8"));
+        assert!(ip_matches("11.1.2.3", "10.0.0.0/0"));
+        assert!(!ip_matches("::1", "0.0.0.0/0"));
+        assert!(ip_matches("fe80::1", "fe80::/10"));
+        assert!(!ip_matches("fec0::1", "fe80::/10"));
+    }
+
+    #[test]
+    fn auth_stands_for_every_proven_identity_but_the_address() {
+        let ids = [id("ip", "1.2.3.4"), id("digest", "u:h"), id("digest", "v:h")];
+        let stored = fix_up(&[entry("auth", ""), entry("auth", "")], &ids).unwrap();
+        let names: Vec<_> = stored.iter().map(|acl| acl.id.as_str()).collect();
+        assert_eq!(names, ["u:h", "v:h"]);
+        assert_eq!(fix_up(&[entry("auth", "")], &ids[..1]), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fix_up(&[], &ids), Err(ErrorCode::InvalidAcl));
+    }
+
+    #[test]
+    fn the_super_user_passes_everything() {
+        let acl = [entry("digest", "u:h").to_acl()];
+        assert!(!permits(&acl, Perms::READ, &[id("digest", "v:h")]));
+        assert!(permits(&acl, Perms::READ, &[id("digest", "u:h")]));
+        assert!(permits(&acl, Perms::READ, &[id("super", "")]));
+    }
+
+    #[test]
+    fn lists_that_nothing_uses_are_forgotten() {
+        let mut table = AclTable::default();
+        for number in 0..5000 {
+            table.intern(alloc::vec![entry("digest", &format!("u:{number}")).to_acl()]);
+        }
+        assert!(table.lists.len() <= SWEEP_LISTS_MIN);
+    }
 }

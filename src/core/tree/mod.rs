@@ -1,255 +1,209 @@
-//! The replicated state: znodes, sessions, ephemerals, quotas.
+//! The replicated state machine: znodes, sessions, ephemerals, quotas. Every server that applies
+//! the same transactions in the same order holds the same tree and gives the same outcomes.
 //!
-//! `apply` is the only way to change it. It is total and deterministic: what it does depends on
-//! the sequence of transactions alone. Reads look at it where they are. No I/O, no clock, and no
-//! knowledge of connections or watches lives here.
+//! It waits for nothing, reads no clock and writes no log: `TreeStore` hands it committed
+//! transactions, connections read it under a lock. Watches are not its business, it only tells
+//! what changed.
 
 mod acl;
-mod apply;
-mod effects;
-mod journal;
+mod cut;
+mod loader;
 mod quota;
 mod read;
-mod snapshot;
+mod slab;
+mod slice;
 mod store;
+mod write;
+mod znode;
 
-pub use effects::{Change, Effects, Readers, SessionChange};
+#[cfg(test)]
+mod facts_test;
+#[cfg(test)]
+mod model_test;
+
+pub use loader::{Loader, SnapshotError};
 pub use read::Children;
-pub use snapshot::{Loader, SnapshotError};
 
-use crate::types::{Acl, AuthId, Op, Owner, Perms, SessionId, Zxid};
-use acl::AclTable;
+use crate::types::{Acl, AuthId, EventType, Op, Perms, SessionId, Zxid};
 use alloc::borrow::ToOwned;
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::string::String;
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
-use journal::Undo;
-use quota::Quotas;
-use snapshot::Running;
-use store::{Facts, Id, NIL, Node, ROOT, Store};
+use store::Store;
+use znode::{Fields, ROOT, Znode};
 
-/// What `apply` may depend on besides the transactions. The same on every server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Znodes that can never be deleted.
+const PROTECTED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
+
+/// Settings that decide outcomes; they must be the same on all servers of an ensemble.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Whether TTL znodes may be created.
     pub extended_types: bool,
-    /// Whether a write over a hard quota fails.
+    /// Whether hard quotas refuse writes.
     pub enforce_quota: bool,
-    /// Whether permissions are ignored.
+    /// Whether ACLs are stored but not looked at.
     pub skip_acl: bool,
 }
 
-/// One transaction.
+/// One committed transaction.
 #[derive(Clone, Debug)]
 pub struct Txn<'a> {
     /// Its place in the order.
     pub zxid: Zxid,
-    /// The leader's wall time, in milliseconds since the Unix epoch.
+    /// Its time, in milliseconds since the Unix epoch, as its proposer read the clock.
     pub time_ms: i64,
-    /// Who asks; `NONE` is the server itself.
+    /// On whose behalf; [`SessionId::NONE`] for the server's own.
     pub session: SessionId,
-    /// What the connection has proven.
+    /// The identities of the connection it came on.
     pub ids: &'a [AuthId],
-    /// What is asked for.
+    /// What to do.
     pub op: Op<'a>,
 }
 
-/// A live session.
+/// Something that watches may be waiting for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The transaction that did it.
+    pub zxid: Zxid,
+    /// What happened.
+    pub event: EventType,
+    /// To which znode.
+    pub path: Arc<str>,
+    /// Who may know.
+    pub readers: Readers,
+}
+
+/// Who may be told about a change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Every connection.
+    Anyone,
+    /// Those whom this ACL gives READ.
+    Listed(Arc<[Acl]>),
+}
+
+impl Readers {
+    /// Whether a connection with these identities may be told.
+    pub fn admits(&self, ids: &[AuthId]) -> bool {
+        match self {
+            Self::Anyone => true,
+            Self::Listed(acl) => acl::permits(acl, Perms::READ, ids),
+        }
+    }
+}
+
+/// A session that came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionChange {
+    /// It exists from now on.
+    Opened {
+        /// Its id.
+        session: SessionId,
+        /// Its timeout in milliseconds.
+        timeout_ms: i32,
+    },
+    /// It is no more.
+    Closed {
+        /// Its id.
+        session: SessionId,
+    },
+}
+
+/// What transactions caused, in order. The caller empties it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Effects {
+    /// For the watches, in the order in which they are told.
+    pub changes: Vec<Change>,
+    /// For the sweeper of sessions.
+    pub sessions: Vec<SessionChange>,
+}
+
+/// What is known of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionRecord {
-    /// Timeout negotiated when it was made, in milliseconds.
+    /// Negotiated timeout in milliseconds.
     pub timeout_ms: i32,
-    /// Proof of ownership.
+    /// What a client must show to take the session over.
     pub password: [u8; 16],
 }
 
-/// See the module.
+/// The tree and its sessions at one position of the order.
 pub struct Tree {
     rules: Rules,
     store: Store,
-    acls: AclTable,
     sessions: BTreeMap<SessionId, SessionRecord>,
-    ephemerals: BTreeMap<SessionId, BTreeSet<Id>>,
-    /// Containers and TTL znodes.
-    mortal: BTreeSet<Id>,
-    quotas: Quotas,
-    data_bytes: u64,
-    digest: u64,
     last_applied: Zxid,
-    undo: Option<Vec<Undo>>,
-    snapshot: Option<Running>,
 }
 
 impl Tree {
-    /// The tree every ensemble is born with. `hash_seed` keeps clients from choosing paths that
-    /// collide; it has no influence on any answer.
+    /// The tree before every transaction. The seed only spreads the index; trees with different
+    /// seeds behave the same.
     pub fn new(rules: Rules, hash_seed: u64) -> Self {
-        let mut acls = AclTable::default();
-        let open = acls.intern(&[anyone(Perms::ALL)]);
-        let root = Node::new("", Some(b""), open, Facts::default(), NIL);
-        let mut tree = Self::over(rules, Store::new(root, hash_seed), acls);
-        tree.digest = tree.store.node(ROOT).digest("/");
-        for (path, name, parent) in [
-            ("/zookeeper", "zookeeper", "/"),
-            ("/zookeeper/config", "config", "/zookeeper"),
-            ("/zookeeper/quota", "quota", "/zookeeper"),
-        ] {
-            let parent = tree.store.find(parent).expect("made a moment ago");
-            let mut facts = Facts::default();
-            let acl = if name == "config" {
-                facts.aversion = -1;
-                tree.acls.intern(&[anyone(Perms::READ)])
-            } else {
-                tree.acls.intern(&[anyone(Perms::ALL)])
-            };
-            tree.insert(path, Node::new(name, Some(b""), acl, facts, parent));
-        }
+        let mut tree = Self::bare(rules, hash_seed);
+        let anyone =
+            |perms| vec![Acl { perms, scheme: "world".to_owned(), id: "anyone".to_owned() }];
+        let open = tree.store.acls.intern(anyone(Perms::ALL));
+        let readable = tree.store.acls.intern(anyone(Perms::READ));
+        tree.store.plant(open.clone());
+        let born = |ordinal, aversion| Fields { ordinal, aversion, ..Fields::default() };
+        // Ordinals below zero: these children are in no `creates` of their parents.
+        let system = Znode::new("zookeeper", Some(b""), open.clone(), born(-1, 0));
+        let system = tree.store.append(ROOT, "/zookeeper", system);
+        let quota = Znode::new("quota", Some(b""), open, born(-2, 0));
+        tree.store.append(system, "/zookeeper/quota", quota);
+        let config = Znode::new("config", Some(b""), readable, born(-1, -1));
+        tree.store.append(system, "/zookeeper/config", config);
         tree
     }
 
-    fn over(rules: Rules, store: Store, acls: AclTable) -> Self {
+    fn bare(rules: Rules, hash_seed: u64) -> Self {
         Self {
             rules,
-            store,
-            acls,
+            store: Store::empty(hash_seed),
             sessions: BTreeMap::new(),
-            ephemerals: BTreeMap::new(),
-            mortal: BTreeSet::new(),
-            quotas: Quotas::default(),
-            data_bytes: 0,
-            digest: 0,
             last_applied: Zxid::ZERO,
-            undo: None,
-            snapshot: None,
         }
     }
 
-    /// The last transaction that was applied.
+    /// The position this tree is at.
     pub fn last_applied(&self) -> Zxid {
         self.last_applied
     }
 
-    /// A live session.
+    /// Moves on to a position whose transactions change nothing; never back.
+    pub fn skip_to(&mut self, zxid: Zxid) {
+        self.last_applied = self.last_applied.max(zxid);
+    }
+
+    /// A session, if it is alive.
     pub fn session(&self, id: SessionId) -> Option<SessionRecord> {
         self.sessions.get(&id).copied()
     }
 
-    /// All live sessions, by id.
+    /// All sessions by id.
     pub fn sessions(&self) -> impl Iterator<Item = (SessionId, SessionRecord)> + '_ {
         self.sessions.iter().map(|(id, record)| (*id, *record))
     }
 
-    /// Sessions that own ephemerals, with the paths of these in order.
-    pub fn ephemerals_by_session(&self) -> Vec<(SessionId, Vec<String>)> {
-        let paths = |id: &SessionId| self.ephemerals(*id, "");
-        self.ephemerals.keys().map(|id| (*id, paths(id))).collect()
-    }
-
-    /// A sum over all znodes that is equal on servers in the same state.
+    /// A sum over all znodes: equal trees have equal digests on every server.
     pub fn digest(&self) -> u64 {
-        self.digest
+        self.store.digest
     }
 
-    /// Number of znodes, the root and those of the service itself included.
+    /// Number of znodes, the root and the built-in ones included.
     pub fn znode_count(&self) -> usize {
-        self.store.len()
+        self.store.znodes
     }
 
-    /// Number of ephemerals.
+    /// Number of ephemeral znodes.
     pub fn ephemeral_count(&self) -> usize {
-        self.ephemerals.values().map(BTreeSet::len).sum()
+        self.store.ephemeral_count
     }
 
-    /// Bytes of names and data.
+    /// Bytes of all paths and data.
     pub fn data_size(&self) -> u64 {
-        self.data_bytes
+        self.store.bytes as u64
     }
-
-    /// Paths of containers and TTL znodes that may go now, at most `max`.
-    ///
-    /// A container must have had a child, or be older than `never_used_ms` unless that is 0.
-    pub fn reapable(&self, now_ms: i64, never_used_ms: i64, max: usize) -> Vec<String> {
-        let may_go = |id: &&Id| {
-            let node = self.store.node(**id);
-            let age = now_ms.saturating_sub(node.facts.mtime);
-            node.children == 0
-                && match Owner::decode(node.facts.owner) {
-                    Owner::Container => {
-                        node.facts.cversion > 0 || (never_used_ms > 0 && age > never_used_ms)
-                    }
-                    Owner::Ttl(ttl) => age > ttl,
-                    Owner::Persistent | Owner::Session(_) => false,
-                }
-        };
-        self.mortal.iter().filter(may_go).take(max).map(|id| self.store.path(*id)).collect()
-    }
-
-    fn allows(&self, id: Id, wanted: Perms, ids: &[AuthId]) -> bool {
-        self.rules.skip_acl || self.acls.allows(self.store.node(id).acl, wanted, ids)
-    }
-
-    /// Adds a znode and everything that follows from it. Its ACL has been counted already.
-    fn insert(&mut self, path: &str, node: Node) -> Id {
-        self.preserve(self.store.next_id());
-        self.digest = self.digest.wrapping_add(node.digest(path));
-        self.data_bytes += (node.name.len() + node.data_len()) as u64;
-        let owner = Owner::decode(node.facts.owner);
-        let id = self.store.insert(node, path);
-        match owner {
-            Owner::Session(session) => {
-                self.ephemerals.entry(session).or_default().insert(id);
-            }
-            Owner::Container | Owner::Ttl(_) => {
-                self.mortal.insert(id);
-            }
-            Owner::Persistent => {}
-        }
-        id
-    }
-
-    /// Takes out a znode without children; its ACL stays counted.
-    fn remove(&mut self, path: &str, id: Id) -> Node {
-        self.preserve(id);
-        let node = self.store.remove(id);
-        self.digest = self.digest.wrapping_sub(node.digest(path));
-        self.data_bytes -= (node.name.len() + node.data_len()) as u64;
-        match Owner::decode(node.facts.owner) {
-            Owner::Session(session) => {
-                if let Some(own) = self.ephemerals.get_mut(&session) {
-                    own.remove(&id);
-                    if own.is_empty() {
-                        self.ephemerals.remove(&session);
-                    }
-                }
-            }
-            Owner::Container | Owner::Ttl(_) => {
-                self.mortal.remove(&id);
-            }
-            Owner::Persistent => {}
-        }
-        node
-    }
-
-    /// Changes a znode in place, keeping digest, sizes and a running snapshot right.
-    fn change(&mut self, path: &str, id: Id, change: impl FnOnce(&mut Node)) {
-        self.preserve(id);
-        let node = self.store.node_mut(id);
-        self.digest = self.digest.wrapping_sub(node.digest(path));
-        self.data_bytes -= node.data_len() as u64;
-        change(node);
-        self.data_bytes += node.data_len() as u64;
-        self.digest = self.digest.wrapping_add(node.digest(path));
-    }
-}
-
-/// World may do this.
-fn anyone(perms: Perms) -> Acl {
-    Acl { perms, scheme: "world".to_owned(), id: "anyone".to_owned() }
-}
-
-/// The parent's path and the name, as ZooKeeper cuts them: "/" for a path with one slash.
-fn cut(path: &str) -> Option<(&str, &str)> {
-    let slash = path.rfind('/')?;
-    let parent = if slash == 0 { "/" } else { &path[..slash] };
-    Some((parent, &path[slash + 1..]))
 }

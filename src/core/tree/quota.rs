@@ -1,47 +1,28 @@
-//! Quotas: `/zookeeper/quota/<path>/zookeeper_limits`, set by clients with ordinary writes, and
-//! `zookeeper_stats` beside it, kept up to date without a version, a zxid or a watch.
-//!
-//! Only the deepest path with a quota counts for a znode, as in ZooKeeper's `DataTree`.
+//! Quotas: the text of `zookeeper_limits` and `zookeeper_stats`, the upkeep of the latter, and
+//! the check of hard limits. A quota on `/a` lives in `/zookeeper/quota/a`. The counters change
+//! with every write below it, without version, zxid or watch. Called by `write` and `store`.
 
-use super::Tree;
-use super::journal::Undo;
-use super::store::Id;
+use super::store::Store;
 use crate::types::ErrorCode;
-use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-const QUOTA: &str = "/zookeeper/quota";
-const LIMITS: &str = "zookeeper_limits";
-const STATS: &str = "zookeeper_stats";
+const ROOT_OF_QUOTAS: &str = "/zookeeper/quota";
+const LIMITS: &str = "/zookeeper_limits";
+const STATS: &str = "/zookeeper_stats";
 
-/// Paths that have a quota.
-#[derive(Default)]
-pub(super) struct Quotas(BTreeSet<String>);
-
-impl Quotas {
-    pub(super) fn set(&mut self, prefix: &str, known: bool) {
-        if known {
-            self.0.insert(String::from(prefix));
-        } else {
-            self.0.remove(prefix);
-        }
-    }
-
-    /// The deepest path with a quota that is `path` or above it.
-    fn deepest<'a>(&self, path: &'a str) -> Option<&'a str> {
-        if self.0.is_empty() || path == "/" {
-            return None;
-        }
-        let ends = path.char_indices().filter(|(at, c)| *c == '/' && *at > 0).map(|(at, _)| at);
-        let mut ends: Vec<usize> = ends.collect();
-        ends.push(path.len());
-        ends.into_iter().rev().map(|end| &path[..end]).find(|prefix| self.0.contains(*prefix))
-    }
+/// The path whose quota a znode at `path` is the limits of.
+pub(super) fn quota_path(path: &str) -> Option<&str> {
+    target(path, LIMITS)
 }
 
-/// The numbers in a limits or stats znode; -1 is none.
+fn target<'a>(path: &'a str, last: &str) -> Option<&'a str> {
+    let target = path.strip_prefix(ROOT_OF_QUOTAS)?.strip_suffix(last)?;
+    target.starts_with('/').then_some(target)
+}
+
+/// Limits or use, -1 where nothing is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Track {
     count: i64,
@@ -51,13 +32,14 @@ struct Track {
 }
 
 impl Track {
+    /// Pairs `key=value` between any of `,` and `;`. What is not understood says nothing.
     fn parse(data: Option<&[u8]>) -> Self {
-        let text = String::from_utf8_lossy(data.unwrap_or_default());
         let mut track = Self { count: -1, bytes: -1, count_hard: -1, bytes_hard: -1 };
+        let text = core::str::from_utf8(data.unwrap_or_default()).unwrap_or_default();
         for pair in text.split([',', ';']) {
             let mut parts = pair.split('=');
             let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
-            let value = value.trim().parse().unwrap_or(-1);
+            let Ok(value) = value.parse() else { continue };
             match key {
                 "count" => track.count = value,
                 "bytes" => track.bytes = value,
@@ -68,97 +50,99 @@ impl Track {
         }
         track
     }
+
+    /// The text ZooKeeper writes; the `=` before the hard limits is for its older parsers.
+    fn text(&self) -> Vec<u8> {
+        let mut text = format!("count={},bytes={}", self.count, self.bytes);
+        if self.count_hard != -1 || self.bytes_hard != -1 {
+            let hard = (self.bytes_hard, self.count_hard);
+            text.push_str(&format!("=;byteHardLimit={};countHardLimit={}", hard.0, hard.1));
+        }
+        text.into_bytes()
+    }
 }
 
-impl Tree {
-    /// A znode was made: a quota may begin, and one may be used.
-    pub(super) fn quota_created(&mut self, path: &str, parent: &str, name: &str, bytes: usize) {
-        if let Some(prefix) = quota_of(parent) {
-            if name == LIMITS {
-                self.know_quota(prefix, true);
-            } else if name == STATS {
-                self.count_quota(prefix);
-            }
-        }
-        self.use_quota(path, bytes as i64, 1);
-    }
-
-    /// A znode was removed.
-    pub(super) fn quota_removed(&mut self, path: &str, parent: &str, name: &str, bytes: usize) {
-        if let Some(prefix) = quota_of(parent)
-            && name == LIMITS
-        {
-            self.know_quota(prefix, false);
-        }
-        self.use_quota(path, -(bytes as i64), -1);
-    }
-
-    /// Data grew or shrank.
-    pub(super) fn quota_resized(&mut self, path: &str, bytes: i64) {
-        self.use_quota(path, bytes, 0);
-    }
-
-    /// Whether a write that adds so much would pass a hard limit.
-    pub(super) fn check_quota(&self, path: &str, bytes: i64, count: i64) -> Result<(), ErrorCode> {
-        if !self.rules.enforce_quota {
+impl Store {
+    /// Refuses a growth that a hard limit forbids. Shrinking is always allowed.
+    pub(super) fn check_quota(&self, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
+        let Some(quota) = self.deepest_quota(path) else { return Ok(()) };
+        let (Some(limits), Some(used)) = (self.track(&quota, LIMITS), self.track(&quota, STATS))
+        else {
             return Ok(());
+        };
+        let over = |hard: i64, used: i64, growth: i64| {
+            hard > -1 && growth > 0 && used.saturating_add(growth) > hard
+        };
+        if over(limits.count_hard, used.count, count) || over(limits.bytes_hard, used.bytes, bytes)
+        {
+            return Err(ErrorCode::QuotaExceeded);
         }
-        let Some(prefix) = self.quotas.deepest(path) else { return Ok(()) };
-        let Some(limits) = self.quota_node(prefix, LIMITS) else { return Ok(()) };
-        let used = self.quota_node(prefix, STATS).map_or(Track::parse(None), |id| self.track(id));
-        let limits = self.track(limits);
-        let over = |hard: i64, used: i64, more: i64| more > 0 && hard > -1 && used + more > hard;
-        let exceeded = over(limits.count_hard, used.count, count)
-            || over(limits.bytes_hard, used.bytes, bytes);
-        if exceeded { Err(ErrorCode::QuotaExceeded) } else { Ok(()) }
+        Ok(())
     }
 
-    /// Makes known the quotas that a loaded tree holds.
-    pub(super) fn find_quotas(&mut self) {
-        let limits = self.store.ids().filter(|id| &*self.store.node(*id).name == LIMITS);
-        let paths: Vec<String> = limits.map(|id| self.store.path(id)).collect();
-        for path in paths {
-            if let Some(prefix) = super::cut(&path).and_then(|(parent, _)| quota_of(parent)) {
-                self.quotas.set(prefix, true);
-            }
+    fn track(&self, quota: &str, file: &str) -> Option<Track> {
+        let slot = self.find(&file_path(quota, file))?;
+        Some(Track::parse(self.slab.at(slot).data()))
+    }
+
+    /// A znode was created: counts it, and starts the counters if it is them.
+    pub(super) fn count_created(&mut self, path: &str, bytes: i64) {
+        if let Some(quota) = target(path, STATS) {
+            let (count, bytes) = self.usage(quota);
+            let used = Track { count, bytes, count_hard: -1, bytes_hard: -1 };
+            self.write_stats(path, &used);
         }
+        self.count_change(path, 1, bytes);
     }
 
-    fn know_quota(&mut self, prefix: &str, known: bool) {
-        self.note(|| Undo::Quota { prefix: String::from(prefix), known: !known });
-        self.quotas.set(prefix, known);
+    /// Adds to the counters of the deepest quota above `path`, if it has any.
+    pub(super) fn count_change(&mut self, path: &str, count: i64, bytes: i64) {
+        let Some(quota) = self.deepest_quota(path) else { return };
+        let Some(mut used) = self.track(&quota, STATS) else { return };
+        used.count = used.count.saturating_add(count);
+        used.bytes = used.bytes.saturating_add(bytes);
+        self.write_stats(&file_path(&quota, STATS), &used);
     }
 
-    fn use_quota(&mut self, path: &str, bytes: i64, count: i64) {
-        let Some(prefix) = self.quotas.deepest(path) else { return };
-        let Some(id) = self.quota_node(prefix, STATS) else { return };
-        let used = self.track(id);
-        self.write_stats(prefix, id, used.count + count, used.bytes + bytes);
-    }
-
-    fn count_quota(&mut self, prefix: &str) {
-        let Some(id) = self.quota_node(prefix, STATS) else { return };
-        let (count, bytes) = self.store.find(prefix).map_or((0, 0), |root| self.subtree(root));
-        self.write_stats(prefix, id, count as i64, bytes as i64);
-    }
-
-    fn write_stats(&mut self, prefix: &str, id: Id, count: i64, bytes: i64) {
-        let path = format!("{QUOTA}{prefix}/{STATS}");
-        let text = format!("count={count},bytes={bytes}");
-        self.note_change(&path, id, true);
-        self.change(&path, id, |node| node.data = Some(text.into_bytes().into()));
-    }
-
-    fn quota_node(&self, prefix: &str, name: &str) -> Option<Id> {
-        self.store.find(&format!("{QUOTA}{prefix}/{name}"))
-    }
-
-    fn track(&self, id: Id) -> Track {
-        Track::parse(self.store.node(id).data.as_deref())
+    fn write_stats(&mut self, path: &str, used: &Track) {
+        if let Some(slot) = self.find(path) {
+            self.replace_data(slot, path, Some(&used.text()));
+        }
     }
 }
 
-/// The path a znode below `/zookeeper/quota` sets a quota for.
-fn quota_of(parent: &str) -> Option<&str> {
-    parent.strip_prefix(QUOTA).filter(|prefix| prefix.starts_with('/'))
+fn file_path(quota: &str, file: &str) -> String {
+    format!("{ROOT_OF_QUOTAS}{quota}{file}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_of_a_quota_is_zookeepers() {
+        let text = b"count=2,bytes=-1=;byteHardLimit=9;countHardLimit=3";
+        let track = Track::parse(Some(text));
+        assert_eq!(track, Track { count: 2, bytes: -1, count_hard: 3, bytes_hard: 9 });
+        assert_eq!(track.text(), text);
+        let used = Track { count: 1, bytes: 7, count_hard: -1, bytes_hard: -1 };
+        assert_eq!(used.text(), b"count=1,bytes=7");
+    }
+
+    #[test]
+    fn a_text_that_is_no_quota_limits_nothing() {
+        let nothing = Track { count: -1, bytes: -1, count_hard: -1, bytes_hard: -1 };
+        for text in [&b""[..], b"x", b"count", b"count=", b"count=x", b"\xff\xfe", b",;=;="] {
+            assert_eq!(Track::parse(Some(text)), nothing);
+        }
+        assert_eq!(Track::parse(None), nothing);
+    }
+
+    #[test]
+    fn only_limits_below_the_root_of_quotas_make_a_quota() {
+        assert_eq!(quota_path("/zookeeper/quota/a/b/zookeeper_limits"), Some("/a/b"));
+        assert_eq!(quota_path("/zookeeper/quota/zookeeper_limits"), None);
+        assert_eq!(quota_path("/zookeeper/quotax/zookeeper_limits"), None);
+        assert_eq!(quota_path("/a/zookeeper_limits"), None);
+    }
 }

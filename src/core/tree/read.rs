@@ -1,136 +1,137 @@
-//! Answers from the tree as it stands.
+//! Reads of the tree, with the permissions they need. Nothing here changes anything, so any
+//! number of connections may read at once.
 
 use super::Tree;
-use super::acl::{is_super, masked};
-use super::store::{Id, ROOT};
+use super::acl::{masked, permits};
+use super::slab::Slab;
+use super::znode::{NONE, ROOT, Slot};
 use crate::types::{Acl, AuthId, ErrorCode, NameList, Owner, Perms, SessionId, Stat};
 use alloc::string::String;
 use alloc::vec::Vec;
 
-/// The children of a znode, in the order of their creation.
+/// The names of a znode's children, oldest first.
 pub struct Children<'a> {
-    tree: &'a Tree,
-    of: Id,
+    slab: &'a Slab,
+    first: Slot,
+    count: usize,
 }
 
 impl NameList for Children<'_> {
     fn count(&self) -> usize {
-        self.tree.store.node(self.of).children as usize
+        self.count
     }
 
     fn each(&self, each: &mut dyn FnMut(&str)) {
-        for child in self.tree.store.children(self.of) {
-            each(&self.tree.store.node(child).name);
+        let mut at = self.first;
+        while at != NONE {
+            let znode = self.slab.at(at);
+            each(znode.name());
+            at = znode.next;
         }
     }
 }
 
 impl Tree {
-    /// The stat of a znode that may be read.
-    ///
-    /// # Errors
-    /// `NoNode`, `NoAuth`.
+    /// exists. `BadArguments` for a path with a NUL, `NoNode`, `NoAuth` without READ.
     pub fn exists(&self, path: &str, ids: &[AuthId]) -> Result<Stat, ErrorCode> {
-        self.readable(path, ids).map(|id| self.stat(id))
-    }
-
-    /// Data and stat of a znode that may be read.
-    ///
-    /// # Errors
-    /// `NoNode`, `NoAuth`.
-    pub fn data(&self, path: &str, ids: &[AuthId]) -> Result<(Option<&[u8]>, Stat), ErrorCode> {
-        let id = self.readable(path, ids)?;
-        Ok((self.store.node(id).data.as_deref(), self.stat(id)))
-    }
-
-    /// Children and stat of a znode that may be read.
-    ///
-    /// # Errors
-    /// `NoNode`, `NoAuth`.
-    pub fn children(&self, path: &str, ids: &[AuthId]) -> Result<(Children<'_>, Stat), ErrorCode> {
-        let of = self.readable(path, ids)?;
-        Ok((Children { tree: self, of }, self.stat(of)))
-    }
-
-    /// ACL and stat; without ADMIN the hashes of digests are hidden.
-    ///
-    /// # Errors
-    /// `NoNode`; `NoAuth` without READ and ADMIN.
-    pub fn acl(&self, path: &str, ids: &[AuthId]) -> Result<(Vec<Acl>, Stat), ErrorCode> {
-        let id = self.store.find(path).ok_or(ErrorCode::NoNode)?;
-        let list = self.acls.list(self.store.node(id).acl);
-        if is_super(ids) || self.allows(id, Perms::ADMIN, ids) {
-            Ok((list.to_vec(), self.stat(id)))
-        } else if self.allows(id, Perms::READ, ids) {
-            Ok((masked(list), self.stat(id)))
-        } else {
-            Err(ErrorCode::NoAuth)
+        if path.contains('\0') {
+            return Err(ErrorCode::BadArguments);
         }
+        Ok(self.store.slab.at(self.readable(path, ids)?).stat())
     }
 
-    /// Number of descendants, the znode itself not counted.
-    ///
-    /// # Errors
-    /// `NoNode`, `NoAuth`.
+    /// getData. `NoNode`, `NoAuth` without READ.
+    pub fn data(&self, path: &str, ids: &[AuthId]) -> Result<(Option<&[u8]>, Stat), ErrorCode> {
+        let znode = self.store.slab.at(self.readable(path, ids)?);
+        Ok((znode.data(), znode.stat()))
+    }
+
+    /// getACL, digests masked without ADMIN. `NoNode`, `NoAuth` without READ and ADMIN.
+    pub fn acl(&self, path: &str, ids: &[AuthId]) -> Result<(Vec<Acl>, Stat), ErrorCode> {
+        let slot = self.find(path)?;
+        self.demand(slot, Perms(Perms::READ.0 | Perms::ADMIN.0), ids)?;
+        let znode = self.store.slab.at(slot);
+        let entries = znode.acl.entries();
+        let in_full = self.rules.skip_acl || permits(entries, Perms::ADMIN, ids);
+        let shown = if in_full { entries.to_vec() } else { masked(entries) };
+        Ok((shown, znode.stat()))
+    }
+
+    /// getChildren. `NoNode`, `NoAuth` without READ.
+    pub fn children(&self, path: &str, ids: &[AuthId]) -> Result<(Children<'_>, Stat), ErrorCode> {
+        let znode = self.store.slab.at(self.readable(path, ids)?);
+        let count = usize::try_from(znode.num_children).unwrap_or(0);
+        Ok((Children { slab: &self.store.slab, first: znode.first_child, count }, znode.stat()))
+    }
+
+    /// getAllChildrenNumber: all below, the znode itself not counted. `NoNode`, `NoAuth`.
     pub fn descendant_count(&self, path: &str, ids: &[AuthId]) -> Result<i32, ErrorCode> {
-        let id = self.readable(path, ids)?;
-        let count = if id == ROOT { self.store.len() - 1 } else { self.subtree(id).0 - 1 };
-        Ok(i32::try_from(count).unwrap_or(i32::MAX))
+        let top = self.readable(path, ids)?;
+        if top == ROOT {
+            return Ok(i32::try_from(self.store.znodes - 1).unwrap_or(i32::MAX));
+        }
+        let (mut count, mut at, mut walked) = (0i32, top, String::new());
+        while let Some(next) = self.store.slab.walk(top, at, &mut walked) {
+            count = count.saturating_add(1);
+            at = next;
+        }
+        Ok(count)
     }
 
-    /// The session's ephemerals whose path starts with `prefix`, sorted; "/" and "" mean all.
+    /// Paths of a session's ephemerals that start with `prefix` as text, sorted. "/" and ""
+    /// mean all.
     pub fn ephemerals(&self, session: SessionId, prefix: &str) -> Vec<String> {
-        let own = self.ephemerals.get(&session).into_iter().flatten();
-        // ZooKeeper looks for "all" in the trimmed prefix, and compares the prefix as sent.
-        let all = matches!(prefix.trim_matches(|c: char| c <= ' '), "" | "/");
-        let mut paths: Vec<String> = own
-            .map(|id| self.store.path(*id))
-            .filter(|path| all || path.starts_with(prefix))
+        let Some(slots) = self.store.ephemerals.get(&session) else { return Vec::new() };
+        let mut paths: Vec<String> = slots
+            .iter()
+            .map(|slot| self.store.slab.path_of(*slot))
+            .filter(|path| prefix == "/" || path.starts_with(prefix))
             .collect();
         paths.sort_unstable();
         paths
     }
 
-    /// The stat of a znode whoever asks, for setting watches again.
+    /// Every session that has ephemerals, by id, with their sorted paths.
+    pub fn ephemerals_by_session(&self) -> Vec<(SessionId, Vec<String>)> {
+        let paths = |session: &SessionId| (*session, self.ephemerals(*session, ""));
+        self.store.ephemerals.keys().map(paths).collect()
+    }
+
+    /// A stat for the server's own use, whoever may read it.
     pub fn stat_unchecked(&self, path: &str) -> Option<Stat> {
-        self.store.find(path).map(|id| self.stat(id))
+        self.store.find(path).map(|slot| self.store.slab.at(slot).stat())
     }
 
-    /// Znodes of a subtree, its root included, and their bytes of data.
-    pub(super) fn subtree(&self, id: Id) -> (usize, u64) {
-        let (mut count, mut bytes) = (0, 0);
-        let mut waiting = alloc::vec![id];
-        while let Some(id) = waiting.pop() {
-            count += 1;
-            bytes += self.store.node(id).data_len() as u64;
-            waiting.extend(self.store.children(id));
-        }
-        (count, bytes)
-    }
-
-    /// The stat as clients see it.
-    pub(super) fn stat(&self, id: Id) -> Stat {
-        let node = self.store.node(id);
-        let facts = &node.facts;
-        let children = node.children.cast_signed();
-        Stat {
-            czxid: facts.czxid,
-            mzxid: facts.mzxid,
-            ctime: facts.ctime,
-            mtime: facts.mtime,
-            version: facts.version,
-            // Creates are counted; a client is shown creates plus deletes.
-            cversion: facts.cversion.wrapping_mul(2).wrapping_sub(children),
-            aversion: facts.aversion,
-            ephemeral_owner: Owner::decode(facts.owner).shown(),
-            data_length: i32::try_from(node.data_len()).unwrap_or(i32::MAX),
-            num_children: children,
-            pzxid: facts.pzxid,
+    /// Starts fetching what reads of these paths will need, all at once instead of in turn.
+    pub fn prefetch(&self, paths: &[&str]) {
+        for path in paths {
+            self.store.index.warm(&self.store.slab, path);
         }
     }
 
-    fn readable(&self, path: &str, ids: &[AuthId]) -> Result<Id, ErrorCode> {
-        let id = self.store.find(path).ok_or(ErrorCode::NoNode)?;
-        if self.allows(id, Perms::READ, ids) { Ok(id) } else { Err(ErrorCode::NoAuth) }
+    /// At most `max` paths of containers that have lost their children and of TTL znodes that
+    /// have outlived their time. A container that never had a child counts once it is older
+    /// than `never_used_ms`; 0 means never. `now_ms` is milliseconds since the Unix epoch.
+    pub fn reapable(&self, now_ms: i64, never_used_ms: i64, max: usize) -> Vec<String> {
+        let due = |slot: &&Slot| {
+            let znode = self.store.slab.at(**slot);
+            let age_ms = now_ms.saturating_sub(znode.fields.mtime);
+            znode.num_children == 0
+                && match znode.owner() {
+                    Owner::Container => {
+                        znode.fields.creates > 0 || (never_used_ms > 0 && age_ms > never_used_ms)
+                    }
+                    Owner::Ttl(ttl_ms) => age_ms > ttl_ms,
+                    Owner::Persistent | Owner::Session(_) => false,
+                }
+        };
+        let due = self.store.perishable.iter().filter(due).take(max);
+        due.map(|slot| self.store.slab.path_of(*slot)).collect()
+    }
+
+    fn readable(&self, path: &str, ids: &[AuthId]) -> Result<Slot, ErrorCode> {
+        let slot = self.find(path)?;
+        self.demand(slot, Perms::READ, ids)?;
+        Ok(slot)
     }
 }

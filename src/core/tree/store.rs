@@ -1,318 +1,300 @@
-//! The slab of znodes: parent links, lists of siblings, and one hash index over full paths that
-//! are stored nowhere. A lookup verifies its candidate by walking up the parents.
-//!
-//! Knows structure only: no permissions, no sessions, no rules of the protocol.
+//! The znodes and everything derived from them: the index, the sums, the ephemerals of each
+//! session, the znodes that may be reaped, the paths with a quota. It keeps them consistent
+//! under every single change, notes how to undo changes while a multi runs, and lets a snapshot
+//! keep what it still needs. It knows no rules: those are in `write`.
 
-use super::acl::AclRef;
-use alloc::boxed::Box;
+use super::acl::{AclList, AclTable};
+use super::cut::Cut;
+use super::quota::quota_path;
+use super::slab::{Index, Slab};
+use super::znode::{Fields, NONE, ROOT, Slot, Znode, digest_path_hash};
+use crate::types::{Owner, SessionId, parent_of};
+use alloc::borrow::ToOwned;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::hash::BuildHasher;
-use foldhash::quality::FixedState;
-use hashbrown::HashTable;
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-/// A znode's place in the slab.
-pub(super) type Id = u32;
-/// No znode.
-pub(super) const NIL: Id = Id::MAX;
-/// The root's place.
-pub(super) const ROOT: Id = 0;
-
-/// What a znode says about itself, as ZooKeeper persists it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Facts {
-    pub(super) czxid: i64,
-    pub(super) mzxid: i64,
-    pub(super) pzxid: i64,
-    pub(super) ctime: i64,
-    pub(super) mtime: i64,
-    pub(super) version: i32,
-    /// Creates of children.
-    pub(super) cversion: i32,
-    pub(super) aversion: i32,
-    /// See [`crate::types::Owner`].
-    pub(super) owner: i64,
+/// How to take one change back.
+enum Undo {
+    Insert { slot: Slot },
+    Remove { znode: Znode },
+    Fields { slot: Slot, fields: Fields },
+    Data { slot: Slot, data: Option<Vec<u8>> },
 }
 
-/// A znode.
-#[derive(Debug)]
-pub(super) struct Node {
-    pub(super) name: Box<str>,
-    pub(super) data: Option<Box<[u8]>>,
-    pub(super) acl: AclRef,
-    pub(super) facts: Facts,
-    pub(super) parent: Id,
-    pub(super) children: u32,
-    first_child: Id,
-    last_child: Id,
-    previous: Id,
-    next: Id,
-    hash: u64,
-}
-
-impl Node {
-    pub(super) fn new(
-        name: &str,
-        data: Option<&[u8]>,
-        acl: AclRef,
-        facts: Facts,
-        parent: Id,
-    ) -> Self {
-        Self {
-            name: Box::from(name),
-            data: data.map(Box::from),
-            acl,
-            facts,
-            parent,
-            children: 0,
-            first_child: NIL,
-            last_child: NIL,
-            previous: NIL,
-            next: NIL,
-            hash: 0,
-        }
-    }
-
-    /// Bytes of data, 0 for null.
-    pub(super) fn data_len(&self) -> usize {
-        self.data.as_ref().map_or(0, |data| data.len())
-    }
-
-    /// What this znode adds to the digest of the tree.
-    pub(super) fn digest(&self, path: &str) -> u64 {
-        let f = &self.facts;
-        let mut bytes = [0; 60];
-        let longs = [f.czxid, f.mzxid, f.pzxid, f.ctime, f.mtime, f.owner];
-        for (chunk, value) in bytes.chunks_exact_mut(8).zip(longs) {
-            chunk.copy_from_slice(&value.to_le_bytes());
-        }
-        for (index, value) in [f.version, f.cversion, f.aversion].into_iter().enumerate() {
-            bytes[48 + index * 4..52 + index * 4].copy_from_slice(&value.to_le_bytes());
-        }
-        let data = self.data.as_deref().map_or(1, xxh3_64);
-        xxh3_64_with_seed(&bytes, xxh3_64_with_seed(path.as_bytes(), data))
-    }
-}
-
-/// See the module.
-///
-/// Invariant: every live znode but the root is in the index and in its parent's list.
 pub(super) struct Store {
-    slots: Vec<Option<Node>>,
-    free: Vec<Id>,
-    index: HashTable<Id>,
-    hasher: FixedState,
-    live: usize,
+    pub(super) slab: Slab,
+    pub(super) index: Index,
+    pub(super) acls: AclTable,
+    pub(super) ephemerals: BTreeMap<SessionId, BTreeSet<Slot>>,
+    pub(super) ephemeral_count: usize,
+    /// Containers and TTL znodes.
+    pub(super) perishable: BTreeSet<Slot>,
+    /// Paths that have a `zookeeper_limits`.
+    pub(super) quotas: BTreeSet<String>,
+    pub(super) digest: u64,
+    pub(super) znodes: usize,
+    /// Bytes of all paths and data.
+    pub(super) bytes: usize,
+    /// The snapshot under way.
+    pub(super) cut: Option<Cut>,
+    journal: Option<Vec<Undo>>,
 }
 
 impl Store {
-    /// A store with only a root.
-    pub(super) fn new(root: Node, hash_seed: u64) -> Self {
-        let hasher = FixedState::with_seed(hash_seed);
-        let slots = alloc::vec![Some(root)];
-        Self { slots, free: Vec::new(), index: HashTable::new(), hasher, live: 1 }
-    }
-
-    /// Puts the slots of a snapshot in place; `None` if they are not one tree.
-    pub(super) fn from_slots(slots: Vec<Option<Node>>, hash_seed: u64) -> Option<Self> {
-        let live = slots.iter().flatten().count();
-        let root = slots.first()?.as_ref()?;
-        if root.parent != NIL {
-            return None;
+    /// Nothing at all, not even a root.
+    pub(super) fn empty(seed: u64) -> Self {
+        Self {
+            slab: Slab::default(),
+            index: Index::new(seed),
+            acls: AclTable::default(),
+            ephemerals: BTreeMap::new(),
+            ephemeral_count: 0,
+            perishable: BTreeSet::new(),
+            quotas: BTreeSet::new(),
+            digest: 0,
+            znodes: 0,
+            bytes: 0,
+            cut: None,
+            journal: None,
         }
-        let hasher = FixedState::with_seed(hash_seed);
-        let index = HashTable::with_capacity(live);
-        let free =
-            (0..slots.len() as Id).rev().filter(|id| slots[*id as usize].is_none()).collect();
-        let mut store = Self { slots, free, index, hasher, live };
-        store.link_all()?;
-        let reached = store.index_all()?;
-        (reached == live).then_some(store)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.live
-    }
-
-    pub(super) fn slot_count(&self) -> Id {
-        self.slots.len() as Id
-    }
-
-    pub(super) fn slot(&self, id: Id) -> Option<&Node> {
-        self.slots.get(id as usize)?.as_ref()
-    }
-
-    pub(super) fn node(&self, id: Id) -> &Node {
-        self.slot(id).expect("ids are only taken from live znodes")
-    }
-
-    /// For data, ACL and facts; links belong to this module.
-    pub(super) fn node_mut(&mut self, id: Id) -> &mut Node {
-        self.slots[id as usize].as_mut().expect("ids are only taken from live znodes")
-    }
-
-    pub(super) fn find(&self, path: &str) -> Option<Id> {
-        // ZooKeeper knows the root by both names; writes refuse the empty one before they look.
-        if matches!(path, "/" | "") {
+    /// The znode at a path. The empty string is the root too, as in ZooKeeper.
+    pub(super) fn find(&self, path: &str) -> Option<Slot> {
+        if path.is_empty() || path == "/" {
             return Some(ROOT);
         }
-        self.index.find(self.hash(path), |id| self.is_at(*id, path)).copied()
+        self.index.find(&self.slab, path)
     }
 
-    /// The full path of a znode.
-    pub(super) fn path(&self, id: Id) -> String {
-        let mut names = Vec::new();
-        let mut at = id;
-        while at != ROOT {
-            let node = self.node(at);
-            names.push(&*node.name);
-            at = node.parent;
-        }
-        if names.is_empty() {
-            return String::from("/");
-        }
-        let mut path = String::new();
-        for name in names.iter().rev() {
-            path.push('/');
-            path.push_str(name);
-        }
-        path
+    /// Adds the root to an empty store.
+    pub(super) fn plant(&mut self, acl: Arc<AclList>) {
+        let slot = self.slab.insert(Znode::new("", Some(b""), acl, Fields::default()));
+        debug_assert_eq!(slot, ROOT);
+        self.admit(slot, "/");
     }
 
-    /// The place the next znode will get.
-    pub(super) fn next_id(&self) -> Id {
-        self.free.last().copied().unwrap_or(self.slots.len() as Id)
+    /// Adds a znode as the last child of `parent`, whose own fields are left alone.
+    pub(super) fn append(&mut self, parent: Slot, path: &str, mut znode: Znode) -> Slot {
+        znode.parent = parent;
+        znode.prev = self.slab.at(parent).last_child;
+        znode.next = NONE;
+        self.insert(path, znode)
     }
 
-    /// Adds a znode at the end of its parent's list.
-    pub(super) fn insert(&mut self, mut node: Node, path: &str) -> Id {
-        node.hash = self.hash(path);
-        let id = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(None);
-            Id::try_from(self.slots.len() - 1).expect("fewer than 2^32 znodes")
-        });
-        let hash = node.hash;
-        self.slots[id as usize] = Some(node);
-        self.link(id);
-        let Self { slots, index, .. } = self;
-        index.insert_unique(hash, id, |id| hash_of(slots, *id));
-        self.live += 1;
-        id
+    fn insert(&mut self, path: &str, znode: Znode) -> Slot {
+        self.keep_for_cut(self.slab.vacancy());
+        let slot = self.slab.insert(znode);
+        self.slab.link(slot);
+        self.admit(slot, path);
+        self.note(Undo::Insert { slot });
+        slot
     }
 
-    /// Takes out a znode without children.
-    pub(super) fn remove(&mut self, id: Id) -> Node {
-        let hash = self.node(id).hash;
-        if let Ok(entry) = self.index.find_entry(hash, |other| *other == id) {
-            entry.remove();
-        }
-        self.unlink(id);
-        self.free.push(id);
-        self.live -= 1;
-        self.slots[id as usize].take().expect("unlinked a moment ago")
-    }
-
-    /// Children in the order of their creation.
-    pub(super) fn children(&self, id: Id) -> impl Iterator<Item = Id> + '_ {
-        let first = self.node(id).first_child;
-        core::iter::successors((first != NIL).then_some(first), |id| {
-            let next = self.node(*id).next;
-            (next != NIL).then_some(next)
-        })
-    }
-
-    /// All live znodes, in the order of their places.
-    pub(super) fn ids(&self) -> impl Iterator<Item = Id> + '_ {
-        (0..self.slot_count()).filter(|id| self.slots[*id as usize].is_some())
-    }
-
-    fn hash(&self, path: &str) -> u64 {
-        self.hasher.hash_one(path.as_bytes())
-    }
-
-    fn is_at(&self, id: Id, path: &str) -> bool {
-        let mut rest = path;
-        let mut at = id;
-        while at != ROOT {
-            let node = self.node(at);
-            let Some(before) = rest.strip_suffix(&*node.name).and_then(|r| r.strip_suffix('/'))
-            else {
-                return false;
-            };
-            rest = before;
-            at = node.parent;
-        }
-        rest.is_empty()
-    }
-
-    fn link(&mut self, id: Id) {
-        let parent = self.node(id).parent;
-        let last = self.node(parent).last_child;
-        let node = self.node_mut(id);
-        node.previous = last;
-        node.next = NIL;
-        if last == NIL {
-            self.node_mut(parent).first_child = id;
-        } else {
-            self.node_mut(last).next = id;
-        }
-        let parent = self.node_mut(parent);
-        parent.last_child = id;
-        parent.children += 1;
-    }
-
-    fn unlink(&mut self, id: Id) {
-        let node = self.node(id);
-        let (parent, previous, next) = (node.parent, node.previous, node.next);
-        if previous == NIL {
-            self.node_mut(parent).first_child = next;
-        } else {
-            self.node_mut(previous).next = next;
-        }
-        if next == NIL {
-            self.node_mut(parent).last_child = previous;
-        } else {
-            self.node_mut(next).previous = previous;
-        }
-        self.node_mut(parent).children -= 1;
-    }
-
-    fn link_all(&mut self) -> Option<()> {
-        for id in 1..self.slot_count() {
-            let Some(node) = self.slot(id) else { continue };
-            let parent = node.parent;
-            if parent == id || self.slot(parent).is_none() {
-                return None;
+    /// Makes a linked znode known to everything that is derived from znodes.
+    pub(super) fn admit(&mut self, slot: Slot, path: &str) {
+        let hash = self.index.hash(path);
+        self.slab.at_mut(slot).index_hash = hash;
+        self.index.insert(&self.slab, slot);
+        let znode = self.slab.at(slot);
+        let path_hash = digest_path_hash(path);
+        self.digest = self
+            .digest
+            .wrapping_add(znode.stat_digest(path_hash))
+            .wrapping_add(znode.data_digest(path_hash));
+        self.znodes += 1;
+        self.bytes += path.len() + znode.data_len();
+        match znode.owner() {
+            Owner::Session(session) => {
+                self.ephemerals.entry(session).or_default().insert(slot);
+                self.ephemeral_count += 1;
             }
-            self.link(id);
+            Owner::Container | Owner::Ttl(_) => {
+                self.perishable.insert(slot);
+            }
+            Owner::Persistent => {}
         }
-        Some(())
+        if let Some(target) = quota_path(path) {
+            self.quotas.insert(target.to_owned());
+        }
     }
 
-    /// Indexes everything the root leads to; `None` at a path that exists twice.
-    fn index_all(&mut self) -> Option<usize> {
-        let mut waiting = alloc::vec![(ROOT, String::new())];
-        let mut reached = 0;
-        while let Some((id, path)) = waiting.pop() {
-            reached += 1;
-            let children: Vec<Id> = self.children(id).collect();
-            for child in children {
-                let child_path = alloc::format!("{path}/{}", self.node(child).name);
-                let hash = self.hash(&child_path);
-                if self.find(&child_path).is_some() {
-                    return None;
+    /// Removes a znode without children; its parent's own fields are left alone.
+    pub(super) fn remove(&mut self, slot: Slot, path: &str) {
+        self.keep_for_cut(slot);
+        self.dismiss(slot, path);
+        self.slab.unlink(slot);
+        let znode = self.slab.remove(slot);
+        self.note(Undo::Remove { znode });
+    }
+
+    fn dismiss(&mut self, slot: Slot, path: &str) {
+        let znode = self.slab.at(slot);
+        self.index.remove(znode.index_hash, slot);
+        let path_hash = digest_path_hash(path);
+        self.digest = self
+            .digest
+            .wrapping_sub(znode.stat_digest(path_hash))
+            .wrapping_sub(znode.data_digest(path_hash));
+        self.znodes -= 1;
+        self.bytes -= path.len() + znode.data_len();
+        match znode.owner() {
+            Owner::Session(session) => self.forget_ephemeral(session, slot),
+            Owner::Container | Owner::Ttl(_) => {
+                self.perishable.remove(&slot);
+            }
+            Owner::Persistent => {}
+        }
+        if let Some(target) = quota_path(path) {
+            self.quotas.remove(target);
+        }
+    }
+
+    fn forget_ephemeral(&mut self, session: SessionId, slot: Slot) {
+        self.ephemeral_count -= 1;
+        if let Some(slots) = self.ephemerals.get_mut(&session) {
+            slots.remove(&slot);
+            if slots.is_empty() {
+                self.ephemerals.remove(&session);
+            }
+        }
+    }
+
+    /// Changes the stat of the znode at `path`.
+    pub(super) fn update(&mut self, slot: Slot, path: &str, change: impl FnOnce(&mut Fields)) {
+        self.keep_for_cut(slot);
+        let path_hash = digest_path_hash(path);
+        let znode = self.slab.at_mut(slot);
+        let (before, fields) = (znode.stat_digest(path_hash), znode.fields);
+        change(&mut znode.fields);
+        let after = znode.stat_digest(path_hash);
+        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+        self.note(Undo::Fields { slot, fields });
+    }
+
+    /// Replaces the data of the znode at `path`, and nothing of its stat but the length.
+    pub(super) fn replace_data(&mut self, slot: Slot, path: &str, data: Option<&[u8]>) {
+        self.keep_for_cut(slot);
+        if self.journal.is_some() {
+            let data = self.slab.at(slot).data().map(<[u8]>::to_vec);
+            self.note(Undo::Data { slot, data });
+        }
+        let path_hash = digest_path_hash(path);
+        let znode = self.slab.at_mut(slot);
+        let (before, length) = (znode.data_digest(path_hash), znode.data_len());
+        znode.set_data(data);
+        let after = znode.data_digest(path_hash);
+        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+        self.bytes = self.bytes - length + znode.data_len();
+    }
+
+    /// Replaces the ACL of the znode at `path`. Never part of a multi, so nothing is noted.
+    pub(super) fn replace_acl(&mut self, slot: Slot, path: &str, acl: Arc<AclList>) {
+        self.keep_for_cut(slot);
+        let path_hash = digest_path_hash(path);
+        let znode = self.slab.at_mut(slot);
+        let before = znode.stat_digest(path_hash);
+        znode.acl = acl;
+        let after = znode.stat_digest(path_hash);
+        self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
+    }
+
+    /// From here on, changes can be taken back.
+    pub(super) fn begin(&mut self) {
+        self.journal = Some(Vec::new());
+    }
+
+    /// The changes since [`Store::begin`] stay.
+    pub(super) fn commit(&mut self) {
+        self.journal = None;
+    }
+
+    /// Takes back every change since [`Store::begin`], the last one first: so every slot and
+    /// every neighbour is again what it was when the change was made.
+    pub(super) fn roll_back(&mut self) {
+        for undo in self.journal.take().unwrap_or_default().into_iter().rev() {
+            match undo {
+                Undo::Insert { slot } => {
+                    let path = self.slab.path_of(slot);
+                    self.remove(slot, &path);
                 }
-                self.node_mut(child).hash = hash;
-                let Self { slots, index, .. } = self;
-                index.insert_unique(hash, child, |id| hash_of(slots, *id));
-                waiting.push((child, child_path));
+                Undo::Remove { znode } => {
+                    let mut path = self.slab.path_of(znode.parent);
+                    if znode.parent != ROOT {
+                        path.push('/');
+                    }
+                    path.push_str(znode.name());
+                    self.insert(&path, znode);
+                }
+                Undo::Fields { slot, fields } => {
+                    let path = self.slab.path_of(slot);
+                    self.update(slot, &path, |now| *now = fields);
+                }
+                Undo::Data { slot, data } => {
+                    let path = self.slab.path_of(slot);
+                    self.replace_data(slot, &path, data.as_deref());
+                }
             }
         }
-        Some(reached)
     }
-}
 
-fn hash_of(slots: &[Option<Node>], id: Id) -> u64 {
-    slots[id as usize].as_ref().expect("the index holds live znodes only").hash
+    fn note(&mut self, undo: Undo) {
+        if let Some(journal) = &mut self.journal {
+            journal.push(undo);
+        }
+    }
+
+    fn keep_for_cut(&mut self, slot: Slot) {
+        if let Some(cut) = &mut self.cut
+            && cut.needs(slot)
+        {
+            cut.keep(slot, self.slab.occupant(slot).cloned());
+        }
+    }
+
+    /// Number of znodes and bytes of data of `path` and all below it, as a quota counts them.
+    pub(super) fn usage(&self, path: &str) -> (i64, i64) {
+        let Some(top) = self.find(path) else { return (0, 0) };
+        let (mut count, mut bytes) = (0, 0);
+        let mut walked = String::new();
+        let mut at = Some(top);
+        while let Some(slot) = at {
+            count += 1;
+            bytes += self.slab.at(slot).data_len() as i64;
+            at = self.slab.walk(top, slot, &mut walked);
+        }
+        (count, bytes)
+    }
+
+    /// The digest, computed from nothing.
+    #[cfg(test)]
+    pub(super) fn digest_from_scratch(&self) -> u64 {
+        let mut sum = 0u64;
+        let mut path = String::new();
+        let mut at = Some(ROOT);
+        while let Some(slot) = at {
+            let hash = digest_path_hash(if path.is_empty() { "/" } else { &path });
+            let znode = self.slab.at(slot);
+            sum = sum.wrapping_add(znode.stat_digest(hash)).wrapping_add(znode.data_digest(hash));
+            at = self.slab.walk(ROOT, slot, &mut path);
+        }
+        sum
+    }
+
+    /// The deepest of `path` and its ancestors that has a quota; never the root.
+    pub(super) fn deepest_quota(&self, path: &str) -> Option<String> {
+        if self.quotas.is_empty() {
+            return None;
+        }
+        let mut at = Some(path);
+        while let Some(candidate) = at {
+            if self.quotas.contains(candidate) {
+                return Some(candidate.to_owned());
+            }
+            at = parent_of(candidate);
+        }
+        None
+    }
 }

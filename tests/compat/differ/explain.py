@@ -34,6 +34,25 @@ def _body_behind_error(difference, _step):
             and difference.request.op == e.MULTI_READ)
 
 
+def _same_acl(difference, _step):
+    """The entries that `auth` stands for, in another order."""
+    return (difference.field == "acl" and difference.left and difference.right
+            and sorted(map(repr, difference.left)) == sorted(map(repr, difference.right)))
+
+
+def _not_utf8(difference, _step):
+    """-5 for a request with a string that is not UTF-8."""
+    item = difference.right_item
+    if difference.request is None or not item or item[0] != "reply" or -5 not in item:
+        return False
+    return any(byte >= 0x80 for byte in difference.request.body)
+
+
+def _kick_by_guess(difference, step):
+    """A live connection that Apache ends because somebody guessed at its password."""
+    return difference.left == ("end", "closed") and getattr(step, "password", None) is not None
+
+
 def _lines(difference, _step):
     """A four-letter word whose lines differ only where EXPLAINED_LINES says so."""
     if not difference.field.startswith("word "):
@@ -44,11 +63,18 @@ def _lines(difference, _step):
 
 
 # Shapes of lines (words.py) that only one server needs to have; a reason each in explained.md.
-EXPLAINED_LINES = {}
+EXPLAINED_LINES = {
+    "hash": (r"N: N",),
+    "mntr": (r"zk_.*",),
+    "conf": (r"data(Dir|Log)Size=N",),
+}
 
 RULES = (
     Rule("delete-container-refused", _free("delete-container-refused"), resync=True),
     Rule("body-behind-an-error", _body_behind_error),
+    Rule("order-of-auth-entries", _same_acl),
+    Rule("not-utf8", _not_utf8, resync=True),
+    Rule("password-guessed", _kick_by_guess, resync=True),
     Rule("words", _lines),
 )
 

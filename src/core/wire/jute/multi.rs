@@ -4,7 +4,7 @@
 use super::opcode;
 use super::read::Reader;
 use super::request::{check, create, delete, flagged, set_data};
-use crate::types::{CreateVariant, Op, Read};
+use crate::types::{CreateMode, CreateVariant, Kind, Op, Read};
 use crate::wire::DecodeError;
 use alloc::vec::Vec;
 
@@ -12,10 +12,10 @@ pub(super) fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, Decode
     let mut ops = Vec::new();
     while let Some(code) = next(reader)? {
         ops.push(match code {
-            opcode::CREATE => create(reader, CreateVariant::Plain)?,
-            opcode::CREATE2 => create(reader, CreateVariant::WithStat)?,
-            opcode::CREATE_CONTAINER => create(reader, CreateVariant::Container)?,
-            opcode::CREATE_TTL => create(reader, CreateVariant::Ttl)?,
+            opcode::CREATE => by_mode(create(reader, CreateVariant::Plain)?)?,
+            opcode::CREATE2 => by_mode(create(reader, CreateVariant::WithStat)?)?,
+            opcode::CREATE_CONTAINER => by_mode(create(reader, CreateVariant::Container)?)?,
+            opcode::CREATE_TTL => by_mode(create(reader, CreateVariant::Ttl)?)?,
             opcode::DELETE => delete(reader)?,
             opcode::SET_DATA => set_data(reader)?,
             opcode::CHECK => check(reader)?,
@@ -23,6 +23,31 @@ pub(super) fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, Decode
         });
     }
     Ok(Op::Multi(ops))
+}
+
+/// Inside a multi ZooKeeper lets the mode, not the operation, say what is made: container mode
+/// makes a container, a TTL operation without a TTL mode a plain znode, and a mode that does not
+/// go with its operation spoils the whole record.
+fn by_mode(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
+    let Op::Create(mut create) = op else { return Ok(op) };
+    let kind = CreateMode::from_flags(create.flags).map(|mode| mode.kind);
+    match (create.variant, kind) {
+        (CreateVariant::Ttl, Some(Kind::Ttl) | None) => {}
+        (_, Some(Kind::Container)) => create.variant = CreateVariant::Container,
+        (CreateVariant::Ttl, Some(Kind::Persistent | Kind::Ephemeral)) => {
+            create.variant = CreateVariant::Plain;
+            create.ttl_ms = 0;
+        }
+        (
+            CreateVariant::Plain | CreateVariant::WithStat | CreateVariant::Container,
+            Some(Kind::Ttl) | None,
+        ) => return Err(DecodeError::Unknown { what: "create mode", value: create.flags.into() }),
+        (
+            CreateVariant::Plain | CreateVariant::WithStat | CreateVariant::Container,
+            Some(Kind::Persistent | Kind::Ephemeral),
+        ) => {}
+    }
+    Ok(Op::Create(create))
 }
 
 /// The watch flags are read and, as in ZooKeeper, of no effect.
