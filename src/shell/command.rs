@@ -1,11 +1,8 @@
-//! The commands: their names, flags and usage, and what a line asks for.
+//! What one line asks for, sorted by who can answer.
 //!
-//! Parsing only; `perform` carries them out.
+//! `grammar` makes these from lines, `interactive` and `perform` carry them out.
 
-use super::failure::Failure;
 use super::quota::Limit;
-use super::words::{Flags, Words};
-use super::{acl, parse};
 use crate::client::{Acl, Kind, Reconfiguration, RemoveKind, WatchMode};
 
 /// How data is shown.
@@ -19,26 +16,50 @@ pub(crate) enum Form {
     Hex,
 }
 
-/// What one line asks for. Paths are unchecked; the client checks them.
+/// What one line asks for. Paths are unchecked; the client checks them. Fields are named as the
+/// words of the usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    AddAuth {
-        scheme: String,
-        auth: String,
-    },
-    AddWatch {
-        path: String,
-        mode: WatchMode,
-    },
+    /// The shell answers by itself.
+    Local(Local),
+    /// A server is asked and nothing changes.
+    Read(Read),
+    /// The tree or the ensemble changes.
+    Write(Write),
+    /// The session's identities, watches and position.
+    Session(Session),
+}
+
+/// See [`Command::Local`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Local {
     Close,
-    Config {
-        client_form: bool,
-        watch: bool,
-        stat: bool,
-    },
-    Connect {
-        servers: String,
-    },
+    Connect { servers: String },
+    Help,
+    History,
+    PrintWatches { on: Option<bool> },
+    Quit,
+    Redo { number: usize },
+    Version,
+}
+
+/// See [`Command::Read`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Config { client_form: bool, watch: bool, stat: bool },
+    DescendantCount { path: String },
+    Ephemerals { prefix: String },
+    Get { path: String, stat: bool, watch: bool, form: Form },
+    GetAcl { path: String, stat: bool },
+    List { path: String, stat: bool, watch: bool, recursive: bool },
+    ListQuota { path: String },
+    Stat { path: String, watch: bool },
+    WhoAmI,
+}
+
+/// See [`Command::Write`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
     Create {
         path: String,
         data: Option<Vec<u8>>,
@@ -59,49 +80,10 @@ pub(crate) enum Command {
         path: String,
         limit: Option<Limit>,
     },
-    DescendantCount {
-        path: String,
-    },
-    Ephemerals {
-        prefix: String,
-    },
-    Get {
-        path: String,
-        stat: bool,
-        watch: bool,
-        form: Form,
-    },
-    GetAcl {
-        path: String,
-        stat: bool,
-    },
-    Help,
-    History,
-    List {
-        path: String,
-        stat: bool,
-        watch: bool,
-        recursive: bool,
-    },
-    ListQuota {
-        path: String,
-    },
-    PrintWatches {
-        on: Option<bool>,
-    },
-    Quit,
     Reconfig {
         change: Reconfiguration,
         version: i64,
         stat: bool,
-    },
-    Redo {
-        number: usize,
-    },
-    RemoveWatches {
-        path: String,
-        kind: RemoveKind,
-        local: bool,
     },
     Set {
         path: String,
@@ -121,192 +103,13 @@ pub(crate) enum Command {
         limit: Limit,
         value: i64,
     },
-    Stat {
-        path: String,
-        watch: bool,
-    },
-    Sync {
-        path: String,
-    },
-    Version,
-    WhoAmI,
 }
 
-/// One command's name, usage and flags.
-pub(crate) struct Grammar {
-    /// As typed.
-    pub(crate) name: &'static str,
-    /// Name, flags and arguments.
-    pub(crate) usage: &'static str,
-    pub(super) flags: Flags,
-    /// Fewest and most arguments.
-    pub(super) arguments: (usize, usize),
-    pub(super) build: fn(&Words) -> Result<Command, String>,
+/// See [`Command::Session`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    AddAuth { scheme: String, auth: String },
+    AddWatch { path: String, mode: WatchMode },
+    RemoveWatches { path: String, kind: RemoveKind, local: bool },
+    Sync { path: String },
 }
-
-const fn grammar(
-    name: &'static str,
-    usage: &'static str,
-    flags: Flags,
-    arguments: (usize, usize),
-    build: fn(&Words) -> Result<Command, String>,
-) -> Grammar {
-    Grammar { name, usage, flags, arguments, build }
-}
-
-const fn flags(plain: &'static [&'static str], valued: &'static [&'static str]) -> Flags {
-    Flags { plain, valued }
-}
-
-const NO_FLAGS: Flags = flags(&[], &[]);
-const ADD_WATCH_USAGE: &str = "addWatch [-m mode] path # optional mode is one of \
-    [PERSISTENT, PERSISTENT_RECURSIVE] - default is PERSISTENT_RECURSIVE";
-const RECONFIG_USAGE: &str = "reconfig [-s] [-v version] [[-file path] | \
-    [-members serverID=host:port1:port2;port3[,...]*]] | \
-    [-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]";
-
-/// All commands in the order of `help`.
-pub(crate) static GRAMMARS: [Grammar; 31] = [
-    grammar("addWatch", ADD_WATCH_USAGE, flags(&[], &["m"]), (1, 1), parse::add_watch),
-    grammar("addauth", "addauth scheme auth", NO_FLAGS, (1, 2), parse::add_auth),
-    grammar("close", "close", NO_FLAGS, (0, 0), |_| Ok(Command::Close)),
-    grammar("config", "config [-c] [-w] [-s]", flags(&["c", "w", "s"], &[]), (0, 0), |words| {
-        let (client_form, watch, stat) = (words.has("c"), words.has("w"), words.has("s"));
-        Ok(Command::Config { client_form, watch, stat })
-    }),
-    grammar("connect", "connect host:port", NO_FLAGS, (1, 1), |words| {
-        Ok(Command::Connect { servers: words.arguments[0].clone() })
-    }),
-    grammar(
-        "create",
-        "create [-s] [-e] [-c] [-t ttl] path [data] [acl]",
-        flags(&["s", "e", "c"], &["t"]),
-        (1, 3),
-        parse::create,
-    ),
-    grammar("delete", "delete [-v version] path", flags(&[], &["v"]), (1, 1), |words| {
-        let version = words.number("v")?.unwrap_or(-1);
-        Ok(Command::Delete { path: words.arguments[0].clone(), version })
-    }),
-    grammar(
-        "deleteall",
-        "deleteall path [-b batch size]",
-        flags(&[], &["b"]),
-        (1, 1),
-        parse::delete_all,
-    ),
-    grammar(
-        "delquota",
-        "delquota [-n|-b|-N|-B] path",
-        flags(&["n", "b", "N", "B"], &[]),
-        (1, 1),
-        parse::delete_quota,
-    ),
-    grammar("exit", "exit", NO_FLAGS, (0, 0), |_| Ok(Command::Quit)),
-    grammar(
-        "get",
-        "get [-s] [-w] [-b] [-x] path",
-        flags(&["s", "w", "b", "x"], &[]),
-        (1, 1),
-        parse::get,
-    ),
-    grammar("getAcl", "getAcl [-s] path", flags(&["s"], &[]), (1, 1), |words| {
-        Ok(Command::GetAcl { path: words.arguments[0].clone(), stat: words.has("s") })
-    }),
-    grammar("getAllChildrenNumber", "getAllChildrenNumber path", NO_FLAGS, (1, 1), |words| {
-        Ok(Command::DescendantCount { path: words.arguments[0].clone() })
-    }),
-    grammar("getEphemerals", "getEphemerals path", NO_FLAGS, (0, 1), |words| {
-        let prefix = words.arguments.first().cloned().unwrap_or_else(|| "/".to_owned());
-        Ok(Command::Ephemerals { prefix })
-    }),
-    grammar("help", "help", NO_FLAGS, (0, 0), |_| Ok(Command::Help)),
-    grammar("history", "history", NO_FLAGS, (0, 0), |_| Ok(Command::History)),
-    grammar("listquota", "listquota path", NO_FLAGS, (1, 1), |words| {
-        Ok(Command::ListQuota { path: words.arguments[0].clone() })
-    }),
-    grammar("ls", "ls [-s] [-w] [-R] path", flags(&["s", "w", "R"], &[]), (1, 1), parse::list),
-    grammar("printwatches", "printwatches on|off", NO_FLAGS, (0, 1), parse::print_watches),
-    grammar("quit", "quit", NO_FLAGS, (0, 0), |_| Ok(Command::Quit)),
-    grammar(
-        "reconfig",
-        RECONFIG_USAGE,
-        flags(&["s"], &["v", "file", "members", "add", "remove"]),
-        (0, 0),
-        parse::reconfig,
-    ),
-    grammar("redo", "redo cmdno", NO_FLAGS, (1, 1), |words| {
-        let number = words.arguments[0].parse();
-        Ok(Command::Redo { number: number.map_err(|_| "cmdno must be a number".to_owned())? })
-    }),
-    grammar(
-        "removewatches",
-        "removewatches path [-c|-d|-p|-r|-a] [-l]",
-        flags(&["c", "d", "p", "r", "a", "l"], &[]),
-        (1, 1),
-        parse::remove_watches,
-    ),
-    grammar(
-        "set",
-        "set path data [-s] [-v version] [-b]",
-        flags(&["s", "b"], &["v"]),
-        (2, 2),
-        parse::set,
-    ),
-    grammar(
-        "setAcl",
-        "setAcl [-s] [-v version] [-R] path acl",
-        flags(&["s", "R"], &["v"]),
-        (2, 2),
-        |words| {
-            Ok(Command::SetAcl {
-                path: words.arguments[0].clone(),
-                acl: acl::parse(&words.arguments[1])?,
-                version: words.number("v")?.unwrap_or(-1),
-                stat: words.has("s"),
-                recursive: words.has("R"),
-            })
-        },
-    ),
-    grammar(
-        "setquota",
-        "setquota -n|-b|-N|-B val path",
-        flags(&[], &["n", "b", "N", "B"]),
-        (1, 1),
-        parse::set_quota,
-    ),
-    grammar("stat", "stat [-w] path", flags(&["w"], &[]), (1, 1), |words| {
-        Ok(Command::Stat { path: words.arguments[0].clone(), watch: words.has("w") })
-    }),
-    grammar("sync", "sync path", NO_FLAGS, (1, 1), |words| {
-        Ok(Command::Sync { path: words.arguments[0].clone() })
-    }),
-    grammar("version", "version", NO_FLAGS, (0, 0), |_| Ok(Command::Version)),
-    grammar("whoami", "whoami", NO_FLAGS, (0, 0), |_| Ok(Command::WhoAmI)),
-    grammar("?", "?", NO_FLAGS, (0, 0), |_| Ok(Command::Help)),
-];
-
-impl Command {
-    /// What a line's words ask for.
-    pub(crate) fn parse(words: &[String]) -> Result<Self, Failure> {
-        let Some((name, rest)) = words.split_first() else {
-            return Err(Failure::Unknown(String::new()));
-        };
-        let grammar = GRAMMARS
-            .iter()
-            .find(|grammar| grammar.name == name)
-            .ok_or_else(|| Failure::Unknown(name.clone()))?;
-        let usage = grammar.usage;
-        let fault = |reason| Failure::Usage { usage, reason: Some(reason) };
-        let words = Words::parse(rest, grammar.flags).map_err(fault)?;
-        let (fewest, most) = grammar.arguments;
-        if !(fewest..=most).contains(&words.arguments.len()) {
-            return Err(Failure::Usage { usage, reason: None });
-        }
-        (grammar.build)(&words).map_err(fault)
-    }
-}
-
-#[cfg(test)]
-#[path = "command_test.rs"]
-mod tests;

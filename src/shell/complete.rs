@@ -1,6 +1,6 @@
 //! What the word that is being typed can become: a command, or a path of the server's tree.
 
-use super::command::GRAMMARS;
+use super::grammar::GRAMMARS;
 use super::tree::join;
 use crate::client::Client;
 

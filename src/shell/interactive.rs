@@ -3,7 +3,7 @@
 //! Lines are edited on a thread of their own, so that the session lives while someone types.
 
 use super::arguments::Parsed;
-use super::command::Command;
+use super::command::{Command, Local};
 use super::complete::completions;
 use super::editor::{self, Ask};
 use super::failure::Failure;
@@ -102,7 +102,7 @@ impl Prompt {
                 return Next::Ask;
             }
             let result = match Command::parse(&words) {
-                Ok(Command::Redo { number }) => return self.redo(number).await,
+                Ok(Command::Local(Local::Redo { number })) => return self.redo(number).await,
                 Ok(command) => {
                     self.history.push(line.to_owned());
                     self.carry_out(command).await
@@ -137,20 +137,27 @@ impl Prompt {
     }
 
     async fn carry_out(&mut self, command: Command) -> Result<Next, Failure> {
-        match command {
-            Command::Quit => return Ok(Next::Quit),
-            Command::Help => self.printer.print(&help()),
-            Command::Version => self.printer.print(&version()),
-            Command::PrintWatches { on } => {
+        let local = match command {
+            Command::Local(local) => local,
+            asked @ (Command::Read(_) | Command::Write(_) | Command::Session(_)) => {
+                self.ask_server(asked).await?;
+                return Ok(Next::Ask);
+            }
+        };
+        match local {
+            Local::Quit => return Ok(Next::Quit),
+            Local::Help => self.printer.print(&help()),
+            Local::Version => self.printer.print(&version()),
+            Local::PrintWatches { on } => {
                 self.printer.print(&print_watches(&self.printer, on));
             }
-            Command::History => self.show_history(),
-            Command::Connect { servers } => self.connect(&servers).await?,
-            Command::Close => match self.client.take() {
+            Local::History => self.show_history(),
+            Local::Connect { servers } => self.connect(&servers).await?,
+            Local::Close => match self.client.take() {
                 Some(client) => client.close().await,
                 None => return Err(not_connected()),
             },
-            asks_a_server => self.ask_server(asks_a_server).await?,
+            Local::Redo { number } => return Ok(self.redo(number).await),
         }
         Ok(Next::Ask)
     }

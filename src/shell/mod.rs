@@ -13,6 +13,7 @@ mod date;
 mod dump;
 mod editor;
 mod failure;
+mod grammar;
 mod interactive;
 mod output;
 mod parse;
@@ -26,8 +27,9 @@ mod words;
 pub use arguments::ShellArgs;
 
 use arguments::Parsed;
-use command::{Command, GRAMMARS};
+use command::{Command, Local};
 use failure::{EXIT_FAILED, Failure};
+use grammar::GRAMMARS;
 use interactive::Prompt;
 use output::Output;
 use perform::Stage;
@@ -71,26 +73,33 @@ async fn start(parsed: Parsed) -> u8 {
 }
 
 async fn once(parsed: &Parsed, printer: &Printer) -> Result<(), Failure> {
-    let command = Command::parse(&parsed.command)?;
-    match &command {
-        Command::Version => printer.print(&version()),
-        Command::Help => printer.print(&help()),
-        Command::PrintWatches { on } => printer.print(&print_watches(printer, *on)),
-        // There is nothing yet to close, to leave or to repeat.
-        Command::Close
-        | Command::Quit
-        | Command::Connect { .. }
-        | Command::History
-        | Command::Redo { .. } => {}
-        _asks_a_server => {
-            let client = Client::connect(&parsed.servers, options(parsed)).await?;
-            let stage = Stage { client: client.clone(), printer: printer.clone() };
-            let result = stage.perform(command).await;
-            client.close().await;
-            return result;
+    let command = match Command::parse(&parsed.command)? {
+        Command::Local(local) => {
+            answer_alone(&local, printer);
+            return Ok(());
         }
+        asked @ (Command::Read(_) | Command::Write(_) | Command::Session(_)) => asked,
+    };
+    let client = Client::connect(&parsed.servers, options(parsed)).await?;
+    let stage = Stage { client: client.clone(), printer: printer.clone() };
+    let result = stage.perform(command).await;
+    client.close().await;
+    result
+}
+
+/// What a shell says that is started for this one command.
+fn answer_alone(command: &Local, printer: &Printer) {
+    match command {
+        Local::Version => printer.print(&version()),
+        Local::Help => printer.print(&help()),
+        Local::PrintWatches { on } => printer.print(&print_watches(printer, *on)),
+        // There is nothing yet to close, to leave or to repeat.
+        Local::Close
+        | Local::Quit
+        | Local::Connect { .. }
+        | Local::History
+        | Local::Redo { .. } => {}
     }
-    Ok(())
 }
 
 /// How the shell connects.

@@ -3,7 +3,7 @@
 //! Each takes words whose number was checked against the grammar; errors are for the user.
 
 use super::acl;
-use super::command::{Command, Form};
+use super::command::{Command, Form, Local, Read, Session, Write};
 use super::quota::Limit;
 use super::words::Words;
 use crate::client::{Kind, Reconfiguration, RemoveKind, WatchMode};
@@ -16,7 +16,7 @@ const LIMITS: [(&str, Limit); 4] =
 
 pub(super) fn add_auth(words: &Words) -> Result<Command, String> {
     let auth = words.arguments.get(1).cloned().unwrap_or_default();
-    Ok(Command::AddAuth { scheme: words.arguments[0].clone(), auth })
+    Ok(Command::Session(Session::AddAuth { scheme: words.arguments[0].clone(), auth }))
 }
 
 pub(super) fn add_watch(words: &Words) -> Result<Command, String> {
@@ -25,7 +25,7 @@ pub(super) fn add_watch(words: &Words) -> Result<Command, String> {
         Some("PERSISTENT") => WatchMode::Persistent,
         Some(other) => return Err(format!("No such mode: {other}")),
     };
-    Ok(Command::AddWatch { path: words.arguments[0].clone(), mode })
+    Ok(Command::Session(Session::AddWatch { path: words.arguments[0].clone(), mode }))
 }
 
 pub(super) fn create(words: &Words) -> Result<Command, String> {
@@ -56,14 +56,14 @@ pub(super) fn create(words: &Words) -> Result<Command, String> {
         (false, false, None) => Kind::Persistent,
     };
     let mut arguments = words.arguments.iter();
-    Ok(Command::Create {
+    Ok(Command::Write(Write::Create {
         path: arguments.next().cloned().unwrap_or_default(),
         data: arguments.next().map(|data| data.clone().into_bytes()),
         acl: arguments.next().map(|text| acl::parse(text)).transpose()?,
         kind,
         ttl_ms: ttl.unwrap_or(0),
         sequential,
-    })
+    }))
 }
 
 pub(super) fn delete_all(words: &Words) -> Result<Command, String> {
@@ -71,14 +71,14 @@ pub(super) fn delete_all(words: &Words) -> Result<Command, String> {
     if batch == 0 {
         return Err("the batch size must be greater than zero".to_owned());
     }
-    Ok(Command::DeleteAll { path: words.arguments[0].clone(), batch })
+    Ok(Command::Write(Write::DeleteAll { path: words.arguments[0].clone(), batch }))
 }
 
 pub(super) fn delete_quota(words: &Words) -> Result<Command, String> {
     let mut given = LIMITS.iter().filter(|(flag, _)| words.has(flag));
     let limit = given.next().map(|(_, limit)| *limit);
     match given.next() {
-        None => Ok(Command::DeleteQuota { path: words.arguments[0].clone(), limit }),
+        None => Ok(Command::Write(Write::DeleteQuota { path: words.arguments[0].clone(), limit })),
         Some(_) => Err("only one of -n, -b, -N and -B can be given".to_owned()),
     }
 }
@@ -98,7 +98,11 @@ pub(super) fn set_quota(words: &Words) -> Result<Command, String> {
     match value {
         ..=0 if counts => Err("the num quota must be greater than zero".to_owned()),
         ..=-1 => Err("the bytes quota must be greater than or equal to zero".to_owned()),
-        value => Ok(Command::SetQuota { path: words.arguments[0].clone(), limit: *limit, value }),
+        value => Ok(Command::Write(Write::SetQuota {
+            path: words.arguments[0].clone(),
+            limit: *limit,
+            value,
+        })),
     }
 }
 
@@ -110,7 +114,7 @@ pub(super) fn get(words: &Words) -> Result<Command, String> {
         (false, false) => Form::Text,
     };
     let (stat, watch) = (words.has("s"), words.has("w"));
-    Ok(Command::Get { path: words.arguments[0].clone(), stat, watch, form })
+    Ok(Command::Read(Read::Get { path: words.arguments[0].clone(), stat, watch, form }))
 }
 
 pub(super) fn list(words: &Words) -> Result<Command, String> {
@@ -119,12 +123,12 @@ pub(super) fn list(words: &Words) -> Result<Command, String> {
         return Err("-R cannot be combined with -s or -w".to_owned());
     }
     let (stat, watch) = (words.has("s"), words.has("w"));
-    Ok(Command::List { path: words.arguments[0].clone(), stat, watch, recursive })
+    Ok(Command::Read(Read::List { path: words.arguments[0].clone(), stat, watch, recursive }))
 }
 
 pub(super) fn print_watches(words: &Words) -> Result<Command, String> {
     let on = words.arguments.first().map(|word| word == "on");
-    Ok(Command::PrintWatches { on })
+    Ok(Command::Local(Local::PrintWatches { on }))
 }
 
 pub(super) fn reconfig(words: &Words) -> Result<Command, String> {
@@ -153,7 +157,7 @@ pub(super) fn reconfig(words: &Words) -> Result<Command, String> {
     let joining = words.value("add").map(str::to_owned);
     let leaving = words.value("remove").map(str::to_owned);
     let change = Reconfiguration { joining, leaving, members };
-    Ok(Command::Reconfig { change, version, stat: words.has("s") })
+    Ok(Command::Write(Write::Reconfig { change, version, stat: words.has("s") }))
 }
 
 pub(super) fn remove_watches(words: &Words) -> Result<Command, String> {
@@ -170,7 +174,7 @@ pub(super) fn remove_watches(words: &Words) -> Result<Command, String> {
         return Err("only one of -c, -d, -p, -r and -a can be given".to_owned());
     }
     let local = words.has("l");
-    Ok(Command::RemoveWatches { path: words.arguments[0].clone(), kind, local })
+    Ok(Command::Session(Session::RemoveWatches { path: words.arguments[0].clone(), kind, local }))
 }
 
 pub(super) fn set(words: &Words) -> Result<Command, String> {
@@ -179,12 +183,12 @@ pub(super) fn set(words: &Words) -> Result<Command, String> {
         true => STANDARD.decode(text).map_err(|_| "data is not valid base64".to_owned())?,
         false => text.clone().into_bytes(),
     };
-    Ok(Command::Set {
+    Ok(Command::Write(Write::Set {
         path: words.arguments[0].clone(),
         data,
         version: words.number("v")?.unwrap_or(-1),
         stat: words.has("s"),
-    })
+    }))
 }
 
 fn members_of(file: &str) -> Result<String, String> {

@@ -1,6 +1,6 @@
 //! Carries out the commands that ask a server, and prints what they find.
 
-use super::command::{Command, Form};
+use super::command::{Command, Form, Read, Session, Write};
 use super::failure::{About, Failure};
 use super::output::Output;
 use super::printer::Printer;
@@ -17,61 +17,13 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Carries out one command; those that need no server are refused here by the caller.
+    /// Carries out one command. The shell's own are its prompt's business and do nothing here.
     pub(crate) async fn perform(&self, command: Command) -> Result<(), Failure> {
         match command {
-            Command::Create { .. }
-            | Command::Set { .. }
-            | Command::Delete { .. }
-            | Command::DeleteAll { .. }
-            | Command::SetAcl { .. } => self.write(command).await,
-            Command::Get { .. }
-            | Command::GetAcl { .. }
-            | Command::List { .. }
-            | Command::Stat { .. }
-            | Command::DescendantCount { .. }
-            | Command::Ephemerals { .. } => self.read(command).await,
-            Command::AddWatch { path, mode } => {
-                let watch = self.client.watch(&path, mode).await.about(&path)?;
-                self.follow(watch);
-                Ok(())
-            }
-            Command::RemoveWatches { path, kind, local } => {
-                self.remove_watches(&path, kind, local).await
-            }
-            Command::AddAuth { scheme, auth } => {
-                Ok(self.client.add_auth(&scheme, auth.as_bytes()).await?)
-            }
-            Command::WhoAmI => {
-                self.show(Output::Identities(self.client.who_am_i().await?));
-                Ok(())
-            }
-            Command::Sync { path } => {
-                self.client.sync(&path).await.about(&path)?;
-                self.show(Output::Message("Sync is OK".to_owned()));
-                Ok(())
-            }
-            Command::SetQuota { path, limit, value } => {
-                quotas::set(self, &path, limit, value).await
-            }
-            Command::DeleteQuota { path, limit } => quotas::delete(self, &path, limit).await,
-            Command::ListQuota { path } => quotas::list(self, &path).await,
-            Command::Config { client_form, watch, stat } => {
-                configuration::show(self, client_form, watch, stat).await
-            }
-            Command::Reconfig { change, version, stat } => {
-                configuration::change(self, &change, version, stat).await
-            }
-            Command::Close
-            | Command::Connect { .. }
-            | Command::Help
-            | Command::History
-            | Command::PrintWatches { .. }
-            | Command::Quit
-            | Command::Redo { .. }
-            | Command::Version => {
-                Err(Failure::Refused("this command needs the shell itself".to_owned()))
-            }
+            Command::Local(_) => Ok(()),
+            Command::Read(read) => self.read(read).await,
+            Command::Write(write) => self.write(write).await,
+            Command::Session(session) => self.change_session(session).await,
         }
     }
 
@@ -100,71 +52,104 @@ impl Stage {
         });
     }
 
-    async fn write(&self, command: Command) -> Result<(), Failure> {
-        match command {
-            Command::Create { path, data, acl, kind, ttl_ms, sequential } => {
+    async fn write(&self, write: Write) -> Result<(), Failure> {
+        match write {
+            Write::Create { path, data, acl, kind, ttl_ms, sequential } => {
                 let acl = acl.unwrap_or_else(open_acl);
                 let options = CreateOptions { sequential, kind, ttl_ms, acl };
                 let created = self.client.create(&path, data.as_deref(), &options).await;
                 self.show(Output::Created(created.about(&path)?.0));
             }
-            Command::Set { path, data, version, stat } => {
+            Write::Set { path, data, version, stat } => {
                 let changed = self.client.set_data(&path, Some(&data), version).await;
                 self.show_stat(stat, changed.about(&path)?);
             }
-            Command::Delete { path, version } => {
+            Write::Delete { path, version } => {
                 self.client.delete(&path, version).await.about(&path)?;
             }
-            Command::DeleteAll { path, batch } => {
+            Write::DeleteAll { path, batch } => {
                 tree::delete_all(&self.client, &path, batch).await?;
             }
-            Command::SetAcl { path, acl, version, stat, recursive: false } => {
+            Write::SetAcl { path, acl, version, stat, recursive: false } => {
                 let changed = self.client.set_acl(&path, &acl, version).await;
                 self.show_stat(stat, changed.about(&path)?);
             }
-            Command::SetAcl { path, acl, version, stat, recursive: true } => {
+            Write::SetAcl { path, acl, version, stat, recursive: true } => {
                 for path in tree::subtree(&self.client, &path).await? {
                     let changed = self.client.set_acl(&path, &acl, version).await;
                     self.show_stat(stat, changed.about(&path)?);
                 }
             }
-            other => return Err(Failure::Refused(format!("{other:?} writes nothing"))),
+            Write::SetQuota { path, limit, value } => {
+                quotas::set(self, &path, limit, value).await?;
+            }
+            Write::DeleteQuota { path, limit } => quotas::delete(self, &path, limit).await?,
+            Write::Reconfig { change, version, stat } => {
+                configuration::change(self, &change, version, stat).await?;
+            }
         }
         Ok(())
     }
 
-    async fn read(&self, command: Command) -> Result<(), Failure> {
-        match command {
-            Command::Get { path, stat, watch, form } => self.get(&path, stat, watch, form).await,
-            Command::Stat { path, watch } => self.stat(&path, watch).await,
-            Command::List { path, recursive: true, .. } => {
+    async fn read(&self, read: Read) -> Result<(), Failure> {
+        match read {
+            Read::Get { path, stat, watch, form } => self.get(&path, stat, watch, form).await,
+            Read::Stat { path, watch } => self.stat(&path, watch).await,
+            Read::List { path, recursive: true, .. } => {
                 tree::list(&self.client, &path, &mut |path| {
                     self.show(Output::Lines(vec![path.to_owned()]));
                 })
                 .await
             }
-            Command::List { path, stat, watch, recursive: false } => {
+            Read::List { path, stat, watch, recursive: false } => {
                 self.list(&path, stat, watch).await
             }
-            Command::GetAcl { path, stat } => {
+            Read::GetAcl { path, stat } => {
                 let (acl, found) = self.client.acl(&path).await.about(&path)?;
                 self.show(Output::Acl(acl));
                 self.show_stat(stat, found);
                 Ok(())
             }
-            Command::DescendantCount { path } => {
+            Read::DescendantCount { path } => {
                 let count = self.client.descendant_count(&path).await.about(&path)?;
                 self.show(Output::Number(count));
                 Ok(())
             }
-            Command::Ephemerals { prefix } => {
+            Read::Ephemerals { prefix } => {
                 let mut paths = self.client.ephemerals(&prefix).await.about(&prefix)?;
                 paths.sort();
                 self.show(Output::List(paths));
                 Ok(())
             }
-            other => Err(Failure::Refused(format!("{other:?} reads nothing"))),
+            Read::WhoAmI => {
+                self.show(Output::Identities(self.client.who_am_i().await?));
+                Ok(())
+            }
+            Read::ListQuota { path } => quotas::list(self, &path).await,
+            Read::Config { client_form, watch, stat } => {
+                configuration::show(self, client_form, watch, stat).await
+            }
         }
+    }
+
+    async fn change_session(&self, session: Session) -> Result<(), Failure> {
+        match session {
+            Session::AddWatch { path, mode } => {
+                let watch = self.client.watch(&path, mode).await.about(&path)?;
+                self.follow(watch);
+            }
+            Session::RemoveWatches { path, kind, local } => {
+                self.remove_watches(&path, kind, local).await?;
+            }
+            Session::AddAuth { scheme, auth } => {
+                self.client.add_auth(&scheme, auth.as_bytes()).await?;
+            }
+            Session::Sync { path } => {
+                self.client.sync(&path).await.about(&path)?;
+                self.show(Output::Message("Sync is OK".to_owned()));
+            }
+        }
+        Ok(())
     }
 
     async fn get(&self, path: &str, stat: bool, watch: bool, form: Form) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use super::super::words::split_line;
 use super::*;
+use crate::client::{Kind, Reconfiguration, RemoveKind, WatchMode};
+use crate::shell::quota::Limit;
 
 fn parsed(line: &str) -> Result<Command, Failure> {
     Command::parse(&split_line(line))
@@ -13,19 +15,22 @@ fn refusal(line: &str) -> String {
 
 #[test]
 fn a_create_names_kind_data_and_acl() {
-    let create = |kind, ttl_ms, sequential| Command::Create {
-        path: "/a".into(),
-        data: None,
-        acl: None,
-        kind,
-        ttl_ms,
-        sequential,
+    let create = |kind, ttl_ms, sequential| {
+        Command::Write(Write::Create {
+            path: "/a".into(),
+            data: None,
+            acl: None,
+            kind,
+            ttl_ms,
+            sequential,
+        })
     };
     assert_eq!(parsed("create /a"), Ok(create(Kind::Persistent, 0, false)));
     assert_eq!(parsed("create -s -e /a"), Ok(create(Kind::Ephemeral, 0, true)));
     assert_eq!(parsed("create -c /a"), Ok(create(Kind::Container, 0, false)));
     assert_eq!(parsed("create /a -t 5 -s"), Ok(create(Kind::Ttl, 5, true)));
-    let Ok(Command::Create { data, acl, .. }) = parsed("create /a 'x y' world:anyone:r,ip:1:c")
+    let Ok(Command::Write(Write::Create { data, acl, .. })) =
+        parsed("create /a 'x y' world:anyone:r,ip:1:c")
     else {
         panic!("does not parse");
     };
@@ -38,7 +43,7 @@ fn a_create_names_kind_data_and_acl() {
 #[test]
 fn data_may_be_given_in_base64() {
     let set = |line| match parsed(line) {
-        Ok(Command::Set { data, version, stat, .. }) => (data, version, stat),
+        Ok(Command::Write(Write::Set { data, version, stat, .. })) => (data, version, stat),
         other => panic!("{other:?}"),
     };
     assert_eq!(set("set /a hello -s -v 3"), (b"hello".to_vec(), 3, true));
@@ -49,9 +54,11 @@ fn data_may_be_given_in_base64() {
 
 #[test]
 fn quotas_name_one_limit() {
-    let set = Command::SetQuota { path: "/a".into(), limit: Limit::CountHard, value: 3 };
+    let set =
+        Command::Write(Write::SetQuota { path: "/a".into(), limit: Limit::CountHard, value: 3 });
     assert_eq!(parsed("setquota -N 3 /a"), Ok(set));
-    let delete = Command::DeleteQuota { path: "/a".into(), limit: Some(Limit::Bytes) };
+    let delete =
+        Command::Write(Write::DeleteQuota { path: "/a".into(), limit: Some(Limit::Bytes) });
     assert_eq!(parsed("delquota -b /a"), Ok(delete));
     assert!(refusal("setquota -n -5 /a").starts_with("the num quota must be greater than zero"));
     assert!(refusal("setquota /a").starts_with("Missing required option"));
@@ -60,11 +67,12 @@ fn quotas_name_one_limit() {
 
 #[test]
 fn watches_are_set_and_removed_by_kind() {
-    let add = |mode| Command::AddWatch { path: "/a".into(), mode };
+    let add = |mode| Command::Session(Session::AddWatch { path: "/a".into(), mode });
     assert_eq!(parsed("addWatch /a"), Ok(add(WatchMode::PersistentRecursive)));
     assert_eq!(parsed("addWatch -m PERSISTENT /a"), Ok(add(WatchMode::Persistent)));
     assert!(refusal("addWatch -m FOO /a").starts_with("No such mode: FOO"));
-    let remove = |kind, local| Command::RemoveWatches { path: "/a".into(), kind, local };
+    let remove =
+        |kind, local| Command::Session(Session::RemoveWatches { path: "/a".into(), kind, local });
     assert_eq!(parsed("removewatches /a"), Ok(remove(RemoveKind::Any, false)));
     assert_eq!(parsed("removewatches /a -c -l"), Ok(remove(RemoveKind::Children, true)));
 }
@@ -72,7 +80,7 @@ fn watches_are_set_and_removed_by_kind() {
 #[test]
 fn a_reconfiguration_is_one_of_two_forms() {
     let change = Reconfiguration { leaving: Some("5".into()), ..Reconfiguration::default() };
-    let expected = Command::Reconfig { change, version: 0x1f, stat: false };
+    let expected = Command::Write(Write::Reconfig { change, version: 0x1f, stat: false });
     assert_eq!(parsed("reconfig -remove 5 -v 1f"), Ok(expected));
     assert!(refusal("reconfig -remove 5 -members x").starts_with("Can't use -file or -members"));
     assert!(refusal("reconfig").starts_with("one of"));
