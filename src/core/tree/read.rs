@@ -82,10 +82,12 @@ impl Tree {
     /// mean all.
     pub fn ephemerals(&self, session: SessionId, prefix: &str) -> Vec<String> {
         let Some(slots) = self.store.ephemerals.get(&session) else { return Vec::new() };
+        // ZooKeeper looks for "all" in the trimmed prefix, and compares the prefix as sent.
+        let all = matches!(prefix.trim_matches(|c: char| c <= ' '), "" | "/");
         let mut paths: Vec<String> = slots
             .iter()
             .map(|slot| self.store.slab.path_of(*slot))
-            .filter(|path| prefix == "/" || path.starts_with(prefix))
+            .filter(|path| all || path.starts_with(prefix))
             .collect();
         paths.sort_unstable();
         paths

@@ -3,8 +3,9 @@
 /// Largest request frame, as ZooKeeper's default `jute.maxbuffer`, in bytes.
 pub const FRAME_BYTES_DEFAULT: usize = 0xf_ffff;
 /// Largest frame of a connection that has not shaken hands yet, in bytes. A connect request has
-/// 45; a native greeting is smaller than this too.
-pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 1024;
+/// 45 with the password every known client sends; longer passwords are refused only for being
+/// wrong, as ZooKeeper does.
+pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 16 << 10;
 /// Longest time to live of a TTL znode, in milliseconds (ZooKeeper: 2^40 - 1).
 pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 /// Transactions applied under one write lock, so that readers wait microseconds.

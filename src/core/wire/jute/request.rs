@@ -34,8 +34,8 @@ pub(in crate::wire) fn decode_request(body: &[u8]) -> Result<(Xid, Request<'_>),
         opcode::WHO_AM_I => Request::WhoAmI,
         opcode::RECONFIG => or_malformed(reconfig(&mut reader)),
         opcode::CLOSE_SESSION => Request::CloseSession,
-        // The server's own; ZooKeeper finds nothing to decode in a client's.
-        opcode::CREATE_SESSION => Request::Malformed,
+        // The server's own; in a client's ZooKeeper finds nothing to decode, after its zxid.
+        opcode::CREATE_SESSION => Request::Write(Op::Fail(ErrorCode::MarshallingError)),
         code => other(code, &mut reader),
     };
     Ok((xid, request))
