@@ -110,6 +110,11 @@ impl Shared {
         self.state.lock().expect("nothing panics under the client's lock")
     }
 
+    /// How requests are written.
+    pub(crate) fn codec(&self) -> Codec {
+        self.lock().codec
+    }
+
     /// Puts a request on its way.
     pub(crate) fn submit(&self, request: &Request<'_>, effect: WatchEffect) -> Answer {
         let answer = self.lock().submit(request, effect);

@@ -11,6 +11,7 @@ const TIMEOUT_MS_DEFAULT: u64 = 30_000;
     -server HOST:PORT,…[/CHROOT]  servers to choose from [localhost:2181]\n  \
     -timeout MS                   session timeout [30000]\n  \
     -r                            a server that serves reads only will do\n  \
+    --native                      speak Ostler's own protocol\n  \
     --json                        print JSON, one value a line\n\n\
     Exit code: 0 success, 1 failure, 127 unknown command")]
 pub struct ShellArgs {
@@ -25,6 +26,7 @@ pub(crate) struct Parsed {
     pub(crate) servers: String,
     pub(crate) timeout: Duration,
     pub(crate) read_only: bool,
+    pub(crate) native: bool,
     pub(crate) json: bool,
     pub(crate) command: Vec<String>,
 }
@@ -36,6 +38,7 @@ impl ShellArgs {
             servers: SERVERS_DEFAULT.to_owned(),
             timeout: Duration::from_millis(TIMEOUT_MS_DEFAULT),
             read_only: false,
+            native: false,
             json: false,
             command: Vec::new(),
         };
@@ -46,6 +49,7 @@ impl ShellArgs {
                 "-server" | "--server" => parsed.servers = value()?,
                 "-timeout" | "--timeout" => parsed.timeout = timeout(&value()?)?,
                 "-r" | "--read-only" => parsed.read_only = true,
+                "--native" | "-native" => parsed.native = true,
                 "--json" | "-json" => parsed.json = true,
                 // The shell always waits.
                 "-waitforconnection" | "--waitforconnection" => {}
@@ -82,7 +86,7 @@ mod tests {
         let parsed = parse("-server a:1,b:2/x -timeout 500 -r --json get -s /a").expect("parses");
         assert_eq!(parsed.servers, "a:1,b:2/x");
         assert_eq!(parsed.timeout, Duration::from_millis(500));
-        assert!(parsed.read_only && parsed.json);
+        assert!(parsed.read_only && parsed.json && !parsed.native);
         assert_eq!(parsed.command, ["get", "-s", "/a"]);
         let parsed = parse("").expect("parses");
         assert_eq!((parsed.servers.as_str(), parsed.json), ("localhost:2181", false));

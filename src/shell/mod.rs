@@ -36,7 +36,7 @@ use perform::Stage;
 use printer::Printer;
 use std::process::ExitCode;
 
-use crate::client::{Client, ClientError, ClientOptions};
+use crate::client::{Client, ClientError, ClientOptions, Protocol};
 
 /// Runs the shell to its end.
 pub fn run(args: ShellArgs) -> ExitCode {
@@ -107,6 +107,7 @@ fn options(parsed: &Parsed) -> ClientOptions {
     ClientOptions {
         session_timeout: parsed.timeout,
         read_only: parsed.read_only,
+        protocol: if parsed.native { Protocol::Native } else { Protocol::ZooKeeper },
         ..ClientOptions::default()
     }
 }
