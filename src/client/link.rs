@@ -6,10 +6,10 @@
 use super::address::Rotation;
 use super::chance::Chance;
 use super::event::SessionState;
-use super::shared::{SessionTicket, Shared};
-use ostler_core::types::{Request, SessionId, Xid, Zxid};
+use super::handshake::{Opening, Verdict};
+use super::shared::Shared;
+use ostler_core::types::{Request, Xid};
 use ostler_core::wire::Codec;
-use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -99,40 +99,29 @@ impl Link {
         let stream = TcpStream::connect(server).await?;
         stream.set_nodelay(true)?;
         let mut wire = Wire { stream, inbox: Vec::new() };
-        wire.stream.write_all(&self.connect_request()).await?;
-        let body = wire.frame().await?;
-        let response = ConnectResponse::decode(&body).map_err(io::Error::other)?;
-        if response.timeout_ms <= 0 {
-            return Ok(None);
+        wire.stream.write_all(&self.opening().encode(self.codec)).await?;
+        let body = wire.frame(self.codec).await?;
+        match Verdict::decode(self.codec, &body).map_err(io::Error::other)? {
+            Verdict::Expired => Ok(None),
+            Verdict::TryAnother => Err(io::ErrorKind::ConnectionRefused.into()),
+            Verdict::Attached { ticket, timeout_ms, state: session } => {
+                let mut state = self.shared.lock();
+                state.ticket = ticket;
+                state.timeout_ms = timeout_ms;
+                state.attached(session);
+                Ok(Some(wire))
+            }
         }
-        let session = match response.read_only {
-            Some(true) => SessionState::ConnectedReadOnly,
-            Some(false) | None => SessionState::SyncConnected,
-        };
-        let mut state = self.shared.lock();
-        state.ticket = SessionTicket { session: response.session, password: response.password };
-        state.timeout_ms = response.timeout_ms;
-        state.attached(session);
-        drop(state);
-        Ok(Some(wire))
     }
 
-    fn connect_request(&self) -> Vec<u8> {
+    fn opening(&self) -> Opening {
         let state = self.shared.lock();
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::from_wire(state.last_zxid),
+        Opening {
+            last_zxid: state.last_zxid,
             timeout_ms: self.timeout_ms,
-            session: state.ticket.session,
-            password: match state.ticket.session {
-                SessionId::NONE => vec![0; 16],
-                SessionId(_) => state.ticket.password.to_vec(),
-            },
-            read_only: Some(self.read_only),
-        };
-        let mut frame = Vec::new();
-        request.encode(&mut frame);
-        frame
+            ticket: state.ticket,
+            read_only: self.read_only,
+        }
     }
 
     /// Speaks with the server until one side leaves.
@@ -193,7 +182,7 @@ impl Link {
         let mut fine = true;
         let mut state = self.shared.lock();
         loop {
-            let body = match next_frame(&inbox[used..]) {
+            let body = match next_frame(self.codec, &inbox[used..]) {
                 Ok(Some(body)) => body,
                 Ok(None) => break,
                 Err(_) => {
@@ -214,9 +203,9 @@ impl Link {
 
 impl Wire {
     /// Reads one frame's body.
-    async fn frame(&mut self) -> io::Result<Vec<u8>> {
+    async fn frame(&mut self, codec: Codec) -> io::Result<Vec<u8>> {
         loop {
-            if let Some(body) = next_frame(&self.inbox)? {
+            if let Some(body) = next_frame(codec, &self.inbox)? {
                 let body = body.to_vec();
                 self.inbox.drain(..LENGTH_BYTES + body.len());
                 return Ok(body);
@@ -229,9 +218,9 @@ impl Wire {
 }
 
 /// The first frame's body, if it is there in full.
-fn next_frame(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
+fn next_frame(codec: Codec, bytes: &[u8]) -> io::Result<Option<&[u8]>> {
     let Some((length, rest)) = bytes.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
-    let length = usize::try_from(i32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+    let length = codec.frame_length(*length).map_err(io::Error::other)?;
     if length > FRAME_BYTES_MAX {
         return Err(io::ErrorKind::InvalidData.into());
     }

@@ -13,6 +13,7 @@ mod address;
 mod chance;
 mod error;
 mod event;
+mod handshake;
 mod link;
 mod multi;
 mod operations;
@@ -23,6 +24,7 @@ mod watches;
 
 pub use error::{ClientError, Refusal};
 pub use event::{EventKind, SessionEvents, SessionState, Watch, WatchedEvent};
+pub use handshake::Protocol;
 pub use multi::{Multi, MultiError, MultiResult, ReadResult};
 pub use operations::{CreateOptions, open_acl};
 pub use ostler_core::types::{
@@ -34,7 +36,6 @@ pub use shared::SessionTicket;
 use address::{ConnectString, Rotation};
 use chance::Chance;
 use link::{Link, await_state};
-use ostler_core::wire::Codec;
 use shared::Shared;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct ClientOptions {
     pub request_timeout: Option<Duration>,
     /// Whether a server without a quorum, which serves reads only, will do.
     pub read_only: bool,
+    /// Which protocol to speak; not every server knows Ostler's own.
+    pub protocol: Protocol,
     /// A session to take over instead of making one.
     pub session: Option<SessionTicket>,
 }
@@ -60,6 +63,7 @@ impl Default for ClientOptions {
             session_timeout: Duration::from_secs(30),
             request_timeout: None,
             read_only: false,
+            protocol: Protocol::ZooKeeper,
             session: None,
         }
     }
@@ -105,16 +109,17 @@ impl Client {
     pub fn open(servers: &str, options: ClientOptions) -> Result<Self, ClientError> {
         let ConnectString { servers, chroot } = ConnectString::parse(servers)?;
         let timeout_ms = i32::try_from(options.session_timeout.as_millis()).unwrap_or(i32::MAX);
+        let codec = options.protocol.codec();
         let ticket = options
             .session
             .unwrap_or(SessionTicket { session: SessionId::NONE, password: [0; 16] });
-        let shared = Arc::new(Shared::new(Codec::Jute, chroot.clone(), ticket, timeout_ms));
+        let shared = Arc::new(Shared::new(codec, chroot.clone(), ticket, timeout_ms));
         let mut chance = Chance::from_process();
         let link = Link {
             shared: shared.clone(),
             rotation: Rotation::new(servers, &mut chance),
             chance,
-            codec: Codec::Jute,
+            codec,
             timeout_ms,
             read_only: options.read_only,
         };

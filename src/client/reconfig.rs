@@ -2,8 +2,8 @@
 
 use super::operations::data_of;
 use super::{Client, ClientError};
-use ostler_core::types::Stat;
-use ostler_core::wire::ReplyKind;
+use ostler_core::types::{ErrorCode, Read, Request, Stat};
+use ostler_core::wire::{Codec, ReplyKind};
 
 const CONFIG_PATH: &str = "/zookeeper/config";
 const RECONFIG_OPCODE: i32 = 16;
@@ -22,18 +22,20 @@ pub struct Reconfiguration {
 impl Client {
     /// The ensemble's configuration as text, and its stat. Not subject to the chroot.
     pub async fn config(&self) -> Result<(Option<Vec<u8>>, Stat), ClientError> {
-        use ostler_core::types::{Read, Request};
         let read = Read::Data { path: CONFIG_PATH, watch: false };
         data_of(self.ask(&Request::Read(read)).await?)
     }
 
     /// Changes the ensemble's membership if its configuration has this version, -1 for any; the
-    /// new configuration.
+    /// new configuration. Needs [`Protocol::ZooKeeper`](super::Protocol::ZooKeeper).
     pub async fn reconfigure(
         &self,
         change: &Reconfiguration,
         version: i64,
     ) -> Result<(Option<Vec<u8>>, Stat), ClientError> {
+        if self.handle.shared.codec() != Codec::Jute {
+            return Err(ClientError::from_code(ErrorCode::Unimplemented));
+        }
         let answer = self.handle.shared.submit_encoded(ReplyKind::Data, &|xid, out| {
             encode(xid.0, change, version, out);
         });

@@ -110,6 +110,11 @@ impl Shared {
         self.state.lock().expect("nothing panics under the client's lock")
     }
 
+    /// How requests are written.
+    pub(crate) fn codec(&self) -> Codec {
+        self.lock().codec
+    }
+
     /// Puts a request on its way.
     pub(crate) fn submit(&self, request: &Request<'_>, effect: WatchEffect) -> Answer {
         let answer = self.lock().submit(request, effect);
@@ -217,7 +222,8 @@ impl State {
     pub(crate) fn detached(&mut self) {
         self.auths_sent.clear();
         self.fail_pending(&ClientError::ConnectionLoss);
-        if self.session.is_connected() {
+        // A connection that ends because the client leaves is not a loss.
+        if self.session.is_connected() && !self.leaving {
             self.enter(SessionState::Disconnected);
         }
     }

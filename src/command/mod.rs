@@ -27,6 +27,8 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// ZooKeeper's command line: one command, or many at a prompt.
+    Shell(ostler::shell::ShellArgs),
     /// Prints the version.
     Version,
 }
@@ -45,6 +47,7 @@ pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config { command: ConfigCommand::Check { file } } => config_check::run(&file),
+        Command::Shell(arguments) => ostler::shell::run(arguments),
         Command::Version => {
             println!("ostler {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS
