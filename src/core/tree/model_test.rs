@@ -2,7 +2,8 @@
 //! each multi, and rules written a second time without regard to speed. Random transactions run
 //! on both; outcomes, events, reads, digests and reloaded snapshots have to agree.
 //!
-//! `OSTLER_MODEL_OPS` sets the number of transactions, `OSTLER_MODEL_SEED` the seed.
+//! `OSTLER_MODEL_OPS` sets the number of transactions, `OSTLER_MODEL_SEED` the seed; both are read
+//! when the test is built, for core itself knows no environment.
 
 use super::*;
 use crate::types::{
@@ -713,14 +714,14 @@ impl Reach {
     }
 }
 
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+fn number(setting: Option<&str>, default: u64) -> u64 {
+    setting.map_or(default, |text| text.parse().expect("the setting is a number"))
 }
 
 #[test]
 fn the_tree_does_what_the_plain_model_does() {
-    let ops = from_environment("OSTLER_MODEL_OPS", 20_000) as usize;
-    let seed = from_environment("OSTLER_MODEL_SEED", 0x5eed);
+    let ops = number(option_env!("OSTLER_MODEL_OPS"), 20_000) as usize;
+    let seed = number(option_env!("OSTLER_MODEL_SEED"), 0x5eed);
     let rules = [
         Rules { extended_types: true, enforce_quota: true, skip_acl: false },
         Rules { extended_types: true, enforce_quota: false, skip_acl: true },
