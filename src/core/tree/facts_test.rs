@@ -277,6 +277,8 @@ fn a_closed_session_takes_its_ephemerals_along_in_order() {
     assert_eq!(bench.run(create("/z/c", 0)), failed(ErrorCode::NoChildrenForEphemerals));
     assert_eq!(bench.tree.ephemerals(bench.session, "/"), ["/d/e", "/z"]);
     assert_eq!(bench.tree.ephemerals(bench.session, "/d"), ["/d/e"]);
+    assert_eq!(bench.tree.ephemerals(bench.session, " /\t"), ["/d/e", "/z"]);
+    assert!(bench.tree.ephemerals(bench.session, " /d").is_empty());
     let session = bench.session;
     assert_eq!(bench.run(Op::CloseSession { session }), Outcome::SessionClosed);
     let told = [

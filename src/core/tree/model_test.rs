@@ -2,7 +2,8 @@
 //! each multi, and rules written a second time without regard to speed. Random transactions run
 //! on both; outcomes, events, reads, digests and reloaded snapshots have to agree.
 //!
-//! `OSTLER_MODEL_OPS` sets the number of transactions, `OSTLER_MODEL_SEED` the seed.
+//! `OSTLER_MODEL_OPS` sets the number of transactions, `OSTLER_MODEL_SEED` the seed; both are read
+//! when the test is built, for core itself knows no environment.
 
 use super::*;
 use crate::types::{
@@ -13,6 +14,7 @@ use alloc::string::{String, ToString};
 use std::format;
 
 const SNAPSHOT_EVERY: usize = 400;
+const PRUNE_EVERY: usize = 150;
 
 /// Xorshift: the same numbers for the same seed everywhere.
 struct Chance(u64);
@@ -379,7 +381,7 @@ impl Model {
 
     fn numbers(&self, quota: &str, file: &str) -> Option<BTreeMap<String, i64>> {
         let node = self.nodes.get(&format!("/zookeeper/quota{quota}/{file}"))?;
-        let text = String::from_utf8(node.data.clone().unwrap_or_default()).ok()?;
+        let text = String::from_utf8(node.data.clone().unwrap_or_default()).unwrap_or_default();
         let pair = |pair: &str| {
             let (key, value) = pair.split_once('=')?;
             Some((key.to_string(), value.trim_end_matches('=').parse().ok()?))
@@ -476,7 +478,10 @@ fn any_path(chance: &mut Chance, model: &Model) -> String {
     if chance.one_in(5) {
         path.push_str("/zookeeper/quota");
     }
-    for _ in 0..=chance.below(3) {
+    if chance.one_in(2) {
+        path.push_str("/a");
+    }
+    for _ in 0..=chance.below(2) {
         path.push('/');
         path.push_str(chance.pick(&NAMES));
     }
@@ -504,7 +509,7 @@ fn any_acl(chance: &mut Chance) -> Vec<AclEntry<'static>> {
 fn any_simple<'a>(chance: &mut Chance, path: &'a str) -> Op<'a> {
     let version = chance.pick(&[-1, -1, -1, 0, 1, 2]);
     match chance.below(12) {
-        0..6 => Op::Create(Create {
+        0..7 => Op::Create(Create {
             path,
             data: chance.pick(&DATA),
             acl: any_acl(chance),
@@ -518,7 +523,7 @@ fn any_simple<'a>(chance: &mut Chance, path: &'a str) -> Op<'a> {
                 CreateVariant::Ttl,
             ]),
         }),
-        6..9 => Op::Delete { path, version },
+        7..9 => Op::Delete { path, version },
         9..11 => Op::SetData { path, data: chance.pick(&DATA), version },
         _ => Op::Check { path, version },
     }
@@ -583,7 +588,35 @@ fn compare(tree: &Tree, model: &Model) {
     assert_eq!(tree.ephemeral_count(), ephemerals);
 }
 
-/// Keeps the tree small enough that every transaction has a chance to meet another.
+/// A quota on `/a` that random writes soon reach.
+fn limit(tree: &mut Tree, model: &mut Model) {
+    let ids = [AuthId { scheme: "super".to_string(), id: String::new() }];
+    for (path, data) in [
+        ("/a", &b""[..]),
+        ("/zookeeper/quota/a", b""),
+        (
+            "/zookeeper/quota/a/zookeeper_limits",
+            b"count=1,bytes=1=;byteHardLimit=30;countHardLimit=4",
+        ),
+        ("/zookeeper/quota/a/zookeeper_stats", b""),
+    ] {
+        let zxid = Zxid(tree.last_applied().0 + 1);
+        let op = Op::Create(Create {
+            path,
+            data: Some(data),
+            acl: vec![entry(Perms::ALL, "world", "anyone")],
+            flags: 0,
+            ttl_ms: 0,
+            variant: CreateVariant::WithStat,
+        });
+        let txn = Txn { zxid, time_ms: 0, session: SessionId::NONE, ids: &ids, op };
+        let outcome = tree.apply(&txn, &mut Effects::default());
+        assert_eq!(outcome, model.apply(&txn, &mut Told::new()));
+        assert!(matches!(outcome, Outcome::Created { .. }), "{outcome:?}");
+    }
+}
+
+/// Empties the tree, so that transactions keep meeting few znodes.
 fn prune(tree: &mut Tree, model: &mut Model, told: &mut Told) {
     let ids = [AuthId { scheme: "super".to_string(), id: String::new() }];
     let paths: Vec<String> = model.nodes.keys().rev().cloned().collect();
@@ -596,11 +629,11 @@ fn prune(tree: &mut Tree, model: &mut Model, told: &mut Told) {
     }
 }
 
-fn run(rules: Rules, seed: u64, ops: usize) -> usize {
+fn run(rules: Rules, seed: u64, ops: usize, reach: &mut Reach) {
     let mut chance = Chance(seed | 1);
     let mut tree = Tree::new(rules, seed);
     let mut model = Model::new(rules);
-    let mut succeeded = 0;
+    limit(&mut tree, &mut model);
     let mut under_way: Option<(Zxid, u64, Model, Vec<Vec<u8>>)> = None;
     for step in 0..ops {
         let paths: Vec<String> =
@@ -621,7 +654,7 @@ fn run(rules: Rules, seed: u64, ops: usize) -> usize {
         let events: Told = effects.changes.iter().map(|c| (c.event, c.path.to_string())).collect();
         assert_eq!(events, told, "seed {seed} step {step}: {txn:?}");
         assert_eq!(tree.last_applied(), zxid);
-        succeeded += usize::from(!matches!(outcome, Outcome::Failed(_)));
+        reach.note(&outcome);
 
         let path = any_path(&mut chance, &model);
         let read = tree.data(&path, &ids).map(|(data, stat)| (data.map(<[u8]>::to_vec), stat));
@@ -655,22 +688,40 @@ fn run(rules: Rules, seed: u64, ops: usize) -> usize {
                 }
             }
         }
-        if model.nodes.len() > 150 && under_way.is_none() {
+        if step % PRUNE_EVERY == 0 {
             prune(&mut tree, &mut model, &mut Told::new());
+            limit(&mut tree, &mut model);
         }
     }
     compare(&tree, &model);
-    succeeded
 }
 
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+/// What the random transactions came to: a test that reaches little shows little.
+#[derive(Debug, Default)]
+struct Reach {
+    succeeded: usize,
+    rolled_back: usize,
+    refusals: BTreeMap<ErrorCode, usize>,
+}
+
+impl Reach {
+    fn note(&mut self, outcome: &Outcome) {
+        match outcome {
+            Outcome::Failed(code) => *self.refusals.entry(*code).or_default() += 1,
+            Outcome::Multi(all) if all.contains(&Outcome::RolledBack) => self.rolled_back += 1,
+            _ => self.succeeded += 1,
+        }
+    }
+}
+
+fn number(setting: Option<&str>, default: u64) -> u64 {
+    setting.map_or(default, |text| text.parse().expect("the setting is a number"))
 }
 
 #[test]
 fn the_tree_does_what_the_plain_model_does() {
-    let ops = from_environment("OSTLER_MODEL_OPS", 20_000) as usize;
-    let seed = from_environment("OSTLER_MODEL_SEED", 0x5eed);
+    let ops = number(option_env!("OSTLER_MODEL_OPS"), 20_000) as usize;
+    let seed = number(option_env!("OSTLER_MODEL_SEED"), 0x5eed);
     let rules = [
         Rules { extended_types: true, enforce_quota: true, skip_acl: false },
         Rules { extended_types: true, enforce_quota: false, skip_acl: true },
@@ -678,8 +729,11 @@ fn the_tree_does_what_the_plain_model_does() {
         Rules { extended_types: false, enforce_quota: false, skip_acl: false },
     ];
     let share = ops / rules.len();
+    let mut reach = Reach::default();
     for (nth, rules) in rules.into_iter().enumerate() {
-        let succeeded = run(rules, seed + nth as u64 * 7919, share);
-        assert!(succeeded * 5 > share, "only {succeeded} of {share} did anything");
+        run(rules, seed + nth as u64 * 7919, share, &mut reach);
     }
+    assert!(reach.succeeded * 5 > ops, "{reach:?}");
+    assert!(reach.rolled_back * 100 > ops, "{reach:?}");
+    assert_eq!(reach.refusals.len(), 12, "{reach:?}");
 }
