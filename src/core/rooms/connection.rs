@@ -4,8 +4,8 @@
 //! The lane is simple: while nothing of this connection is under way and it holds no watch, reads
 //! are answered in place. Otherwise everything travels the one FIFO through pipeline, tree store
 //! and fan-out, whose order is the order of the socket. So a write is never held back by a read
-//! before it, and no reply overtakes another. Pings and auth packets stand outside that order, as
-//! in ZooKeeper.
+//! before it, and no reply overtakes another. Auth packets stand outside that order, as in
+//! ZooKeeper.
 //!
 //! No socket is touched here; the room reads and writes it.
 
@@ -314,6 +314,8 @@ impl Connection {
     ) {
         let travel = || ItemBody::Travel(Bytes::copy_from_slice(body));
         let body = match request {
+            // Behind requests under way a ping keeps its place, as every reply does.
+            Request::Ping if self.in_flight > 0 || !items.is_empty() => travel(),
             Request::Ping => {
                 let zxid = view.read(Tree::last_applied);
                 self.sender.codec.encode_reply(Xid::PING, zxid, &Reply::Done, &mut out.bytes);
