@@ -19,3 +19,4 @@ pub mod types;
 pub mod watch;
 pub mod wire;
 pub mod words;
+pub mod zab;
