@@ -27,13 +27,16 @@ pub(super) fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, Decode
 
 /// Inside a multi ZooKeeper lets the mode, not the operation, say what is made: container mode
 /// makes a container, a TTL operation without a TTL mode a plain znode, and a mode that does not
-/// go with its operation spoils the whole record.
+/// go with its operation spoils the whole record. A time to live goes with the mode it belongs to.
 fn by_mode(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
     let Op::Create(mut create) = op else { return Ok(op) };
     let kind = CreateMode::from_flags(create.flags).map(|mode| mode.kind);
     match (create.variant, kind) {
         (CreateVariant::Ttl, Some(Kind::Ttl) | None) => {}
-        (_, Some(Kind::Container)) => create.variant = CreateVariant::Container,
+        (_, Some(Kind::Container)) => {
+            create.variant = CreateVariant::Container;
+            create.ttl_ms = 0;
+        }
         (CreateVariant::Ttl, Some(Kind::Persistent | Kind::Ephemeral)) => {
             create.variant = CreateVariant::Plain;
             create.ttl_ms = 0;
@@ -73,4 +76,27 @@ pub(super) fn next(reader: &mut Reader<'_>) -> Result<Option<i32>, DecodeError> 
 
 fn not_allowed(code: i32) -> DecodeError {
     DecodeError::Unknown { what: "operation in a multi", value: code.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::types::{Create, CreateVariant, Op, Request, Xid};
+    use crate::wire::Codec;
+    use std::vec::Vec;
+
+    /// A multi of eight: createTTL in container mode with a ttl among others. Fuzzing found it.
+    const TTL_OF_A_CONTAINER: &[u8] =
+        include_bytes!("../../../../tests/fuzz/corpus/jute_request/0c693cb24c0345c0");
+
+    #[test]
+    fn a_ttl_is_gone_with_the_mode_it_belongs_to() {
+        let (xid, request) = Codec::Jute.decode_request(TTL_OF_A_CONTAINER).unwrap();
+        let Request::Write(Op::Multi(ops)) = &request else { panic!("no multi: {request:?}") };
+        assert_eq!((xid, ops.len()), (Xid(52), 8));
+        let Op::Create(Create { variant, ttl_ms, .. }) = &ops[4] else { panic!("{:?}", ops[4]) };
+        assert_eq!((*variant, *ttl_ms), (CreateVariant::Container, 0));
+        let mut frame = Vec::new();
+        Codec::Jute.encode_request(xid, &request, &mut frame);
+        assert_eq!(Codec::Jute.decode_request(&frame[4..]), Ok((xid, request)));
+    }
 }
