@@ -177,7 +177,8 @@ fn found_directory(directory: &Path) -> Result<PathBuf, DiskError> {
             sync_one_directory(parent)?;
         }
     }
-    directory.canonicalize().map_err(fail)
+    let found = directory.canonicalize().map_err(fail)?;
+    if found.is_dir() { Ok(found) } else { Err(fail(ErrorKind::NotADirectory.into())) }
 }
 
 fn lock(directory: &Path) -> Result<File, DiskError> {
@@ -223,6 +224,7 @@ fn failure(verb: &'static str, path: &Path, error: &Error) -> DiskError {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Fault::Denied,
         ErrorKind::NotFound => Fault::Missing,
         ErrorKind::AlreadyExists => Fault::Exists,
+        ErrorKind::NotADirectory => Fault::NotDirectory,
         _ => Fault::Broken,
     };
     DiskError { fault, verb, place: path.display().to_string(), detail: error.to_string() }

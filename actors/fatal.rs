@@ -1,17 +1,32 @@
 //! Endings of the process that nothing inside it can repair, each with its exit code.
 
+use ostler_core::log::LogError;
 use slog::{Logger, crit};
-use std::fmt::Display;
 
-/// Exit code after a panic in a room.
+/// Exit code after a panic in a room, or another fault of the program.
 pub const EXIT_PANIC: i32 = 70;
-/// Exit code after the log's disk failed.
+/// Exit code after the log's disk failed or was full while the server served.
 pub const EXIT_DISK: i32 = 74;
 
 /// The log cannot be written. What reached the disk is unknown; a restart finds out.
-pub(crate) fn stop_at_disk_error(logger: &Logger, error: &dyn Display) -> ! {
-    crit!(logger, "the log cannot be written, stopping"; "error" => %error, "exit" => EXIT_DISK);
-    leave(EXIT_DISK)
+pub(crate) fn stop_at_log_error(logger: &Logger, error: &LogError) -> ! {
+    let code = match error {
+        // No disk is to blame for a record that should never have been made.
+        LogError::TooLarge { .. } | LogError::OutOfOrder { .. } => EXIT_PANIC,
+        LogError::Disk(_)
+        | LogError::Corrupt { .. }
+        | LogError::MissingFile { .. }
+        | LogError::Gap { .. }
+        | LogError::Behind { .. }
+        | LogError::ForeignServer { .. }
+        | LogError::ForeignFile { .. }
+        | LogError::ForeignDirectory { .. }
+        | LogError::NewerFormat { .. }
+        | LogError::Refused { .. }
+        | LogError::Rejected { .. } => EXIT_DISK,
+    };
+    crit!(logger, "the log cannot be written, stopping"; "error" => %error, "exit" => code);
+    leave(code)
 }
 
 /// Makes any panic end the process with [`EXIT_PANIC`], once it has been logged.

@@ -6,11 +6,12 @@ use crate::fatal;
 use crate::room::Perform;
 use crate::switchboard::Switchboard;
 use ostler_core::log::{Entry, Log, LogError};
-use ostler_core::rooms::log_writer::{Effect, Input, LogWriter};
+use ostler_core::rooms::log_writer::{Effect, Input, LogWriter, QUIET_MS};
 use ostler_core::rooms::pipeline::Proposal;
 use ostler_core::rooms::{peer, pipeline};
 use ostler_core::types::{Epoch, ServerId};
 use slog::{Logger, info};
+use std::time::Duration;
 
 pub(crate) struct LogWriterRoom {
     pub(crate) log: Log<DirectoryDisk>,
@@ -37,6 +38,9 @@ impl Perform<LogWriter> for LogWriterRoom {
                 self.must(|room| room.note_snapshot(zxid));
                 self.must(Self::purge);
             }
+            Effect::AwaitQuiet => self.await_quiet(),
+            Effect::Mark => self.must(|room| room.log.mark_flushed()),
+            Effect::Close => self.must(|room| room.log.close()),
         }
     }
 
@@ -49,8 +53,16 @@ impl LogWriterRoom {
     /// What reached the disk is unknown after a failure, so there is no going on.
     fn must(&mut self, act: impl FnOnce(&mut Self) -> Result<(), LogError>) {
         if let Err(error) = act(self) {
-            fatal::stop_at_disk_error(&self.logger, &error);
+            fatal::stop_at_log_error(&self.logger, &error);
         }
+    }
+
+    fn await_quiet(&self) {
+        let rooms = self.rooms.clone();
+        actix_rt::spawn(async move {
+            actix_rt::time::sleep(Duration::from_millis(QUIET_MS)).await;
+            rooms.log_writer(Input::QuietDue);
+        });
     }
 
     fn write(&mut self, proposals: &[Proposal]) -> Result<(), LogError> {

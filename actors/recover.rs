@@ -25,14 +25,14 @@ pub(crate) struct Recovery {
 /// Opens the directories, loads the newest valid snapshot and applies the log behind it.
 pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, ServeError> {
     let started = Instant::now();
-    let disk = DirectoryDisk::open(&settings.data_dir, &settings.log_dir)
-        .map_err(|error| ServeError::DataDirectory(error.to_string()))?;
+    let disk =
+        DirectoryDisk::open(&settings.data_dir, &settings.log_dir).map_err(LogError::from)?;
     let log_settings = LogSettings {
         segment_bytes: settings.segment_bytes,
         server: settings.server,
         directory: random(),
     };
-    let (mut log, recovered) = Log::open(disk.share(), log_settings).map_err(data_directory)?;
+    let (mut log, recovered) = Log::open(disk.share(), log_settings)?;
     report(&recovered, logger);
     let mut tree = load(&disk, recovered.snapshot, settings)?;
     let replayed = replay(&mut log, &mut tree)?;
@@ -66,15 +66,17 @@ fn load(
     };
     let seed = u64::from_le_bytes(random());
     let Some(zxid) = snapshot else { return Ok(Tree::new(rules, seed)) };
-    let mut reader = Reader::open(disk.share(), zxid).map_err(data_directory)?;
+    let mut reader = Reader::open(disk.share(), zxid)?;
     let mut loader = Loader::new(rules, seed);
-    while let Some(chunk) = reader.chunk().map_err(data_directory)? {
-        loader.feed(&chunk).map_err(|error| unusable(zxid, &error))?;
+    let file = reader.place();
+    let contradiction = |source| ServeError::Snapshot { file: file.clone(), source };
+    while let Some(chunk) = reader.chunk()? {
+        loader.feed(&chunk).map_err(contradiction)?;
     }
-    loader.finish(zxid).map_err(|error| unusable(zxid, &error))
+    loader.finish(zxid).map_err(contradiction)
 }
 
-fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, ServeError> {
+fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, LogError> {
     let mut replayed = 0;
     let mut effects = Effects::default();
     let after = tree.last_applied();
@@ -89,20 +91,8 @@ fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, ServeErr
             replayed += 1;
         }
         Ok(())
-    })
-    .map_err(data_directory)?;
+    })?;
     Ok(replayed)
-}
-
-fn data_directory(error: LogError) -> ServeError {
-    ServeError::DataDirectory(error.to_string())
-}
-
-fn unusable(zxid: Zxid, error: &dyn std::fmt::Display) -> ServeError {
-    ServeError::DataDirectory(format!(
-        "snapshot {zxid} holds a tree that contradicts itself ({error}); move that snapshot file \
-         away and start again: an older one and the log take its place"
-    ))
 }
 
 /// Random bytes of the system.

@@ -14,8 +14,10 @@ use crate::wiring::{self, Arbiters, Plan, Rooms};
 use crate::words::Words;
 use actix_rt::{Arbiter, System};
 use ostler_core::auth::AuthRules;
+use ostler_core::log::LogError;
 use ostler_core::rooms::connection::Door;
-use ostler_core::rooms::{session_sweeper, tree_store};
+use ostler_core::rooms::{log_writer, session_sweeper, tree_store};
+use ostler_core::tree::SnapshotError;
 use slog::{Logger, info};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,8 +30,19 @@ use tokio::signal::unix::{SignalKind, signal};
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The data directory cannot be used; the text says which file, why, and what to do.
-    #[error("{0}")]
-    DataDirectory(String),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A snapshot is whole as a file, but not as a tree.
+    #[error(
+        "{file} holds a tree that contradicts itself ({source}); move that snapshot file \
+         away and start again: an older one and the log take its place"
+    )]
+    Snapshot {
+        /// Its file.
+        file: String,
+        /// The contradiction.
+        source: SnapshotError,
+    },
     /// A port cannot be bound.
     #[error(
         "cannot listen on {address}: {source}; stop what uses it or choose another client port"
@@ -46,10 +59,11 @@ pub enum ServeError {
 }
 
 impl ServeError {
-    /// The process's exit code.
+    /// The process's exit code; those of the log are `sysexits.h`'s.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::DataDirectory(_) => 3,
+            Self::Log(error) => error.exit_code(),
+            Self::Snapshot { .. } => 65,
             Self::Bind { .. } => 14,
             Self::System(_) => 1,
         }
@@ -86,7 +100,7 @@ async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
     info!(logger, "serving"; "addresses" => ?settings.client_address,
         "data_dir" => %settings.data_dir.display());
     until_asked_to_stop(&logger).await?;
-    close(doors, arbiters, &rooms).await;
+    close(doors, arbiters, &plan.rooms, &rooms).await;
     info!(logger, "stopped; sessions are kept and may come back");
     Ok(())
 }
@@ -180,7 +194,7 @@ async fn until_asked_to_stop(logger: &Logger) -> Result<(), ServeError> {
 
 /// Doors first, then the log when it has written what it was given. Nothing acknowledged waits
 /// anywhere: every acknowledgement came after its sync.
-async fn close(doors: Vec<Arbiter>, arbiters: Arbiters, rooms: &Rooms) {
+async fn close(doors: Vec<Arbiter>, arbiters: Arbiters, book: &Switchboard, rooms: &Rooms) {
     for door in &doors {
         door.stop();
     }
@@ -188,6 +202,7 @@ async fn close(doors: Vec<Arbiter>, arbiters: Arbiters, rooms: &Rooms) {
         // An arbiter that panicked would have ended the process before.
         let _ = door.join();
     }
+    book.log_writer(log_writer::Input::End);
     let (done, written) = tokio::sync::oneshot::channel();
     rooms.log_writer.do_send(Inspect(Box::new(move |_| {
         let _ = done.send(());

@@ -46,19 +46,20 @@ fn a_check_ends_with_1_when_a_server_could_not_start() {
 }
 
 #[test]
-fn a_directory_that_is_a_file_ends_with_3() {
+fn a_directory_that_is_a_file_ends_with_78() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let output = ostler(&["serve", "--data-dir", file.path().to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(78), "{}", told(&output));
+    assert!(told(&output).contains("name a directory"), "{}", told(&output));
 }
 
 #[test]
-fn a_database_of_zookeeper_ends_with_3() {
+fn a_database_of_zookeeper_ends_with_78() {
     let directory = tempfile::tempdir().unwrap();
     fs::create_dir(directory.path().join("version-2")).unwrap();
     fs::write(directory.path().join("version-2/log.1"), b"").unwrap();
     let output = ostler(&["serve", "--data-dir", directory.path().to_str().unwrap()]);
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(78));
     assert!(told(&output).contains("database of ZooKeeper"), "{}", told(&output));
 }
 

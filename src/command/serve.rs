@@ -48,7 +48,7 @@ pub(crate) fn run(arguments: &ServeArguments) -> ExitCode {
             slog::crit!(logger, "the directory holds a database of ZooKeeper, which Ostler cannot \
                 read yet; name another data directory, so that no client finds an empty service \
                 where it left data"; "directory" => %directory.display());
-            return ExitCode::from(exit::DATA_DIRECTORY);
+            return ExitCode::from(exit::WRONG_DIRECTORY);
         }
     }
     say_how_to_change(&logger, arguments);

@@ -96,6 +96,8 @@ pub enum Fault {
     Exists,
     /// Another process holds the directory.
     Locked,
+    /// What should be a directory is something else.
+    NotDirectory,
     /// The device or file system failed.
     Broken,
 }
@@ -109,6 +111,7 @@ impl Fault {
             Self::Missing => "check that the right disk is mounted and restore what is missing",
             Self::Exists => "move it away if it does not belong to this server",
             Self::Locked => "another server uses this directory: stop it or choose another one",
+            Self::NotDirectory => "name a directory that is this server's alone",
             Self::Broken => "check the disk and the kernel's log before starting again",
         }
     }

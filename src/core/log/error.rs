@@ -75,6 +75,15 @@ pub enum LogError {
         /// The stray file.
         file: String,
     },
+    /// Somebody else's files are where a first start was to found a log.
+    #[error(
+        "{file} is no file of Ostler's, so this directory is somebody else's; nothing of it was \
+         changed: name an empty directory"
+    )]
+    ForeignDirectory {
+        /// One of those files.
+        file: String,
+    },
     /// A file was written by a newer program.
     #[error(
         "{file} has format version {found}, this program knows up to {newest}: start the newer \
@@ -130,6 +139,7 @@ impl LogError {
                 Fault::NoSpace => 73,
                 Fault::Denied => 77,
                 Fault::Locked => 75,
+                Fault::NotDirectory => 78,
                 Fault::Missing | Fault::Exists | Fault::Broken => 74,
             },
             Self::Corrupt { .. }
@@ -137,7 +147,10 @@ impl LogError {
             | Self::Gap { .. }
             | Self::Behind { .. }
             | Self::Rejected { .. } => 65,
-            Self::ForeignServer { .. } | Self::ForeignFile { .. } | Self::NewerFormat { .. } => 78,
+            Self::ForeignServer { .. }
+            | Self::ForeignFile { .. }
+            | Self::ForeignDirectory { .. }
+            | Self::NewerFormat { .. } => 78,
             Self::TooLarge { .. } | Self::OutOfOrder { .. } => 70,
             Self::Refused { .. } => 74,
         }

@@ -20,7 +20,7 @@ mod segment;
 pub mod snapshot;
 
 #[cfg(test)]
-mod log_test;
+mod tests;
 
 pub use disk::{Disk, DiskError, Fault};
 pub use error::LogError;
@@ -182,7 +182,11 @@ impl<D: Disk> Log<D> {
         if self.buffer.is_empty() {
             return Ok(());
         }
-        let result = self.write_buffer().and_then(|()| self.disk.sync(&self.tail.name));
+        // With room for a mark behind it: a mark must ask the disk for no space and no sync.
+        let result = self
+            .make_room(record::HEADER_BYTES as u64)
+            .and_then(|()| self.write_buffer())
+            .and_then(|()| self.disk.sync(&self.tail.name));
         self.remember(result)?;
         self.tail.floor = self.tail.seq;
         self.marked = false;
@@ -200,10 +204,19 @@ impl<D: Disk> Log<D> {
         let place = self.place();
         self.tail.chain = record::encode(Kind::Mark, self.last_zxid, place, &[], &mut self.buffer)?;
         self.tail.seq += 1;
-        let result = self.write_buffer();
+        let result = self.make_room(0).and_then(|()| self.write_buffer());
         self.remember(result)?;
         self.marked = true;
         Ok(())
+    }
+
+    /// Syncs, marks and makes the mark durable too: the last call before an orderly end. More may
+    /// follow all the same.
+    pub fn close(&mut self) -> Result<(), LogError> {
+        self.sync()?;
+        self.mark_flushed()?;
+        let result = self.disk.sync(&self.tail.name);
+        self.remember(result)
     }
 
     /// Syncs, and begins a new segment unless the current one holds no transaction yet.
@@ -323,6 +336,7 @@ impl<D: Disk> Log<D> {
         // Only now may the old segment say that a next one exists.
         let place = self.place();
         record::encode(Kind::Seal, self.last_zxid, place, &[], &mut self.buffer)?;
+        self.make_room(0)?;
         self.write_buffer()?;
         self.disk.sync(&self.tail.name)?;
         let before = self.segments.last_mut().expect("a log has at least one segment");
@@ -334,8 +348,9 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
-    fn write_buffer(&mut self) -> Result<(), DiskError> {
-        let end = self.tail.position + self.buffer.len() as u64;
+    /// Lets the file have room for the buffer and `spare` bytes behind it.
+    fn make_room(&mut self, spare: u64) -> Result<(), DiskError> {
+        let end = self.tail.position + self.buffer.len() as u64 + spare;
         if end > self.tail.allocated {
             let step = growth(self.settings.segment_bytes);
             let missing = (end - self.tail.allocated).next_multiple_of(step);
@@ -343,8 +358,12 @@ impl<D: Disk> Log<D> {
             self.disk.sync(&self.tail.name)?;
             self.tail.allocated += missing;
         }
+        Ok(())
+    }
+
+    fn write_buffer(&mut self) -> Result<(), DiskError> {
         self.disk.write_at(&self.tail.name, self.tail.position, &self.buffer)?;
-        self.tail.position = end;
+        self.tail.position += self.buffer.len() as u64;
         self.buffer.clear();
         Ok(())
     }

@@ -45,6 +45,10 @@ pub(super) fn open<D: Disk>(
     Ok((log, recovered))
 }
 
+/// Files that ZooKeeper's scripts leave in a data directory. They harm nothing, and whoever moves
+/// from there has them.
+const HARMLESS: [&str; 3] = ["initialize", "myid", "zookeeper_server.pid"];
+
 /// Without an identity there must be nothing but the remains of an interrupted first start.
 fn refuse_orphans<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogError> {
     for file in files {
@@ -58,8 +62,20 @@ fn refuse_orphans<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogErro
             let what = "there was a server here, but the file `identity` is gone";
             return Err(LogError::MissingFile { file: disk.place(file), what });
         }
+        let expected = segment::is_segment(file) || is_leftover(file);
+        // A file system or a desktop keeps hidden files of its own in a directory.
+        if !expected && !file.starts_with('.') && !HARMLESS.contains(&file.as_str()) {
+            return Err(LogError::ForeignDirectory { file: disk.place(file) });
+        }
     }
     Ok(())
+}
+
+/// Whether a file of this name is one of ours that was never published.
+fn is_leftover(file: &str) -> bool {
+    file.strip_suffix(super::UNFINISHED).is_some_and(|name| {
+        name == identity::FILE || segment::is_segment(name) || snapshot::is_snapshot(name)
+    })
 }
 
 /// What is known after reading the segments so far.
@@ -191,7 +207,7 @@ fn choose_snapshot<D: Disk>(log: &mut Log<D>, recovered: &mut Recovered) -> Resu
 }
 
 fn remove_leftovers<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogError> {
-    for file in files.iter().filter(|file| file.ends_with(super::UNFINISHED)) {
+    for file in files.iter().filter(|file| is_leftover(file)) {
         match disk.remove(file) {
             Err(error) if error.fault != Fault::Missing => return Err(error.into()),
             Ok(()) | Err(_) => {}

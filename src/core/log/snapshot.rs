@@ -170,6 +170,11 @@ impl<D: Disk> Reader<D> {
         Ok(Some(content))
     }
 
+    /// Where the file lies, for messages to the operator.
+    pub fn place(&self) -> String {
+        self.disk.place(&self.name)
+    }
+
     fn trailer(&mut self, end: u64, checksum: u64) -> Result<Option<Vec<u8>>, LogError> {
         if checksum != self.checksum || end != self.length {
             return Err(self.damaged("it does not end where it says"));
@@ -179,7 +184,7 @@ impl<D: Disk> Reader<D> {
     }
 
     fn damaged(&self, what: &'static str) -> LogError {
-        LogError::Corrupt { file: self.disk.place(&self.name), offset: self.position, what }
+        LogError::Corrupt { file: self.place(), offset: self.position, what }
     }
 }
 

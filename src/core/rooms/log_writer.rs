@@ -2,10 +2,19 @@
 //!
 //! It owns no bytes on disk; its room writes what it says and reports back. While the room waits
 //! for the disk, the next batch forms in its mailbox.
+//!
+//! Every batch proves that the one before it was durable. The last one has no successor, so when
+//! none has come for a while the log is marked: only then can the next start tell a bit that
+//! flipped in it from a write that a crash tore. While batches follow one another no mark is
+//! written, and a mark is never synced.
 
 use super::{Machine, Now, pipeline::Proposal};
 use crate::types::{Epoch, Zxid};
 use alloc::vec::Vec;
+
+/// How long no batch may have followed the last one before the log is marked, in milliseconds.
+/// Short, because a batch is unproven for that long; long enough that the check costs nothing.
+pub const QUIET_MS: u64 = 10;
 
 /// What can happen to the log writer.
 #[derive(Clone, Debug)]
@@ -20,6 +29,10 @@ pub enum Input {
     Synced,
     /// A snapshot was published: what it replaces may go.
     SnapshotPublished(Zxid),
+    /// The time asked for by `AwaitQuiet` is over.
+    QuietDue,
+    /// The server ends in order; nothing is expected to follow.
+    End,
 }
 
 /// What the log writer wants done.
@@ -39,6 +52,12 @@ pub enum Effect {
     EpochRecorded(Epoch),
     /// Begin a new segment and remove what no kept snapshot needs.
     Purge(Zxid),
+    /// Come back with `QuietDue` after [`QUIET_MS`].
+    AwaitQuiet,
+    /// Note in the log, without a sync, that everything before was durable.
+    Mark,
+    /// Make durable what was written, and the note that it is.
+    Close,
 }
 
 /// See the module.
@@ -47,6 +66,8 @@ pub struct LogWriter {
     scheduled: bool,
     written: Option<Zxid>,
     epoch: Option<Epoch>,
+    /// While the log is watched for quiet: syncs when the watch began.
+    watched_at: Option<u64>,
     /// Syncs since the start.
     pub syncs: u64,
 }
@@ -72,7 +93,12 @@ impl Machine for LogWriter {
                 effects.push(Effect::Sync);
             }
             Input::Synced => self.synced(effects),
-            Input::SnapshotPublished(zxid) => effects.push(Effect::Purge(zxid)),
+            Input::SnapshotPublished(zxid) => {
+                effects.push(Effect::Purge(zxid));
+                self.watch_unless_watched(effects);
+            }
+            Input::QuietDue => self.quiet_due(effects),
+            Input::End => effects.push(Effect::Close),
         }
     }
 }
@@ -89,6 +115,27 @@ impl LogWriter {
         self.syncs += 1;
         effects.extend(self.epoch.take().map(Effect::EpochRecorded));
         effects.extend(self.written.take().map(Effect::Flushed));
+        self.watch_unless_watched(effects);
+    }
+
+    fn watch_unless_watched(&mut self, effects: &mut Vec<Effect>) {
+        if self.watched_at.is_none() {
+            self.watch(effects);
+        }
+    }
+
+    fn watch(&mut self, effects: &mut Vec<Effect>) {
+        self.watched_at = Some(self.syncs);
+        effects.push(Effect::AwaitQuiet);
+    }
+
+    fn quiet_due(&mut self, effects: &mut Vec<Effect>) {
+        if self.scheduled || self.watched_at != Some(self.syncs) {
+            self.watch(effects);
+        } else {
+            self.watched_at = None;
+            effects.push(Effect::Mark);
+        }
     }
 }
 
@@ -118,8 +165,61 @@ mod tests {
         assert!(matches!(effects[..], [Effect::Sync]));
         effects.clear();
         writer.step(NOW, Input::Synced, &mut effects);
-        assert!(matches!(effects[..], [Effect::Flushed(zxid)] if zxid == proposal(2).zxid));
-        assert_eq!(writer.syncs, 1);
+        let [Effect::Flushed(zxid), Effect::AwaitQuiet] = effects[..] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!((zxid, writer.syncs), (proposal(2).zxid, 1));
+    }
+
+    /// One batch from its arrival to its sync; the effects of the latter.
+    fn batch(writer: &mut LogWriter, counter: u32) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        writer.step(NOW, Input::Append(vec![proposal(counter)]), &mut effects);
+        writer.step(NOW, Input::FlushDue, &mut effects);
+        effects.clear();
+        writer.step(NOW, Input::Synced, &mut effects);
+        effects
+    }
+
+    fn step(writer: &mut LogWriter, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        writer.step(NOW, input, &mut effects);
+        effects
+    }
+
+    #[test]
+    fn the_log_is_marked_once_when_no_batch_follows() {
+        let mut writer = LogWriter::default();
+        assert!(matches!(batch(&mut writer, 1)[..], [Effect::Flushed(_), Effect::AwaitQuiet]));
+        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark]));
+        assert!(matches!(batch(&mut writer, 2)[..], [Effect::Flushed(_), Effect::AwaitQuiet]));
+    }
+
+    #[test]
+    fn while_batches_follow_one_another_there_is_one_watch_and_no_mark() {
+        let mut writer = LogWriter::default();
+        batch(&mut writer, 1);
+        for round in 0..5 {
+            let counter = 2 + 3 * round;
+            for counter in counter..counter + 3 {
+                assert!(matches!(batch(&mut writer, counter)[..], [Effect::Flushed(_)]));
+            }
+            assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::AwaitQuiet]));
+        }
+        step(&mut writer, Input::Append(vec![proposal(99)]));
+        // What was written is not durable yet, so nothing may say that it is.
+        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::AwaitQuiet]));
+        step(&mut writer, Input::FlushDue);
+        step(&mut writer, Input::Synced);
+        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::AwaitQuiet]));
+        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark]));
+    }
+
+    #[test]
+    fn an_orderly_end_closes_the_log() {
+        let mut writer = LogWriter::default();
+        batch(&mut writer, 1);
+        assert!(matches!(step(&mut writer, Input::End)[..], [Effect::Close]));
     }
 
     #[test]
@@ -130,6 +230,7 @@ mod tests {
         assert!(!effects.iter().any(|e| matches!(e, Effect::EpochRecorded(_))));
         writer.step(NOW, Input::FlushDue, &mut effects);
         writer.step(NOW, Input::Synced, &mut effects);
-        assert!(matches!(effects.last(), Some(Effect::EpochRecorded(Epoch(4)))));
+        let told = effects.iter().any(|e| matches!(e, Effect::EpochRecorded(Epoch(4))));
+        assert!(told, "{effects:?}");
     }
 }

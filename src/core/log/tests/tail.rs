@@ -1,0 +1,155 @@
+//! The end of the log: what a crash tore is cut, what had been durable and is damaged is refused.
+
+use super::*;
+
+#[test]
+fn remains_of_a_cut_batch_never_come_back_as_records() {
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = open(&mut disk).unwrap();
+    write(&mut log, 1..=1);
+    let position = log.tail.position as usize;
+    write(&mut log, 2..=5);
+    drop(log);
+    // The first record of the last batch did not reach the medium, the others did.
+    disk.flip(FIRST, position + 60, 1);
+    let (mut log, recovered) = open(&mut disk).unwrap();
+    assert_eq!(recovered.last_zxid, Zxid(1));
+    assert_eq!(recovered.tail_cut.unwrap().offset, position as u64);
+    // The same record again, so that the old ones behind it would fit if they were still there.
+    write(&mut log, 2..=2);
+    drop(log);
+    let (mut log, recovered) = open(&mut disk).unwrap();
+    assert_eq!((recovered.last_zxid, recovered.tail_cut), (Zxid(2), None));
+    assert_eq!(replayed(&mut log, 0).unwrap(), [1, 2]);
+}
+
+#[test]
+fn damage_before_a_later_batch_is_refused_with_file_and_offset() {
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = open(&mut disk).unwrap();
+    write(&mut log, 1..=1);
+    let position = log.tail.position;
+    write(&mut log, 2..=2);
+    write(&mut log, 3..=3);
+    drop(log);
+    disk.flip(FIRST, position as usize + 60, 1);
+    let error = refusal(&mut disk);
+    assert!(matches!(&error, LogError::Corrupt { offset, .. } if *offset == position), "{error}");
+    assert!(error.to_string().contains(FIRST), "{error}");
+    assert_eq!(error.exit_code(), 65);
+}
+
+#[test]
+fn a_mark_turns_damage_in_the_last_batch_into_an_error() {
+    for marked in [false, true] {
+        let mut disk = MemDisk::new(1);
+        let (mut log, _) = open(&mut disk).unwrap();
+        write(&mut log, 1..=1);
+        let position = log.tail.position as usize;
+        write(&mut log, 2..=2);
+        if marked {
+            log.mark_flushed().unwrap();
+            log.mark_flushed().unwrap();
+        }
+        drop(log);
+        disk.flip(FIRST, position + 60, 1);
+        assert_eq!(open(&mut disk).is_err(), marked);
+    }
+}
+
+/// A log whose last batch is transaction 2, and where that begins.
+fn two_batches(disk: &mut MemDisk) -> (Log<&mut MemDisk>, usize) {
+    let (mut log, _) = open(disk).unwrap();
+    write(&mut log, 1..=1);
+    let position = log.tail.position as usize;
+    write(&mut log, 2..=2);
+    (log, position)
+}
+
+#[test]
+fn after_an_orderly_end_even_a_power_cut_leaves_damage_told_from_a_torn_write() {
+    let mut whole = MemDisk::new(1);
+    let (mut log, position) = two_batches(&mut whole);
+    log.close().unwrap();
+    let end = log.tail.position as usize;
+    drop(log);
+    whole.power_cut();
+    assert_eq!(open(&mut whole.clone()).unwrap().1.last_zxid, Zxid(2));
+    let padding = |offset: usize| offset >= position + 56 + 8 + payload(2).len();
+    for offset in position..end {
+        let mut disk = whole.clone();
+        disk.flip(FIRST, offset, offset as u8);
+        match open(&mut disk) {
+            Err(error) => assert_eq!(error.exit_code(), 65, "{offset}: {error}"),
+            // Behind the batch there is nothing to lose: zeros up to the mark, and the mark.
+            Ok((_, recovered)) => {
+                assert!(padding(offset), "{offset}");
+                assert_eq!(recovered.last_zxid, Zxid(2), "{offset}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_torn_batch_is_cut_though_the_one_before_it_was_marked() {
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = two_batches(&mut disk);
+    log.mark_flushed().unwrap();
+    let position = log.tail.position as usize;
+    write(&mut log, 3..=3);
+    drop(log);
+    disk.flip(FIRST, position + 60, 1);
+    let (_, recovered) = open(&mut disk).unwrap();
+    assert_eq!(recovered.last_zxid, Zxid(2));
+    assert_eq!(recovered.tail_cut.unwrap().offset, position as u64);
+}
+
+#[test]
+fn a_torn_mark_costs_nothing() {
+    let mut whole = MemDisk::new(1);
+    let (mut log, _) = two_batches(&mut whole);
+    let begin = log.tail.position as usize;
+    log.mark_flushed().unwrap();
+    let end = log.tail.position as usize;
+    drop(log);
+    for kept in begin..end {
+        let mut disk = whole.clone();
+        let mut content = disk.content(FIRST).unwrap().to_vec();
+        content[kept..end].fill(0);
+        disk.put(FIRST, &content);
+        let (mut log, recovered) = open(&mut disk).unwrap();
+        assert_eq!(recovered.last_zxid, Zxid(2), "{kept}");
+        write(&mut log, 3..=3);
+        assert_eq!(replayed(&mut log, 0).unwrap(), [1, 2, 3]);
+    }
+}
+
+/// A mark is written when nothing else is: it must not be what finds the disk full, and it must
+/// not make the disk wait.
+#[test]
+fn a_mark_takes_no_space_and_no_sync() {
+    for last in 1..40 {
+        let mut disk = MemDisk::new(1);
+        let (mut log, _) = open(&mut disk).unwrap();
+        write(&mut log, 1..=last);
+        let used: u64 = {
+            let names = log.disk().list().unwrap();
+            names.iter().map(|name| log.disk().length(name).unwrap()).sum()
+        };
+        log.disk().limit(used);
+        log.disk().fail_after(0, Some("sync"), Fault::Broken);
+        log.mark_flushed().unwrap();
+        assert!(log.disk().heal(), "a mark was synced");
+    }
+}
+
+#[test]
+fn a_log_that_could_not_be_marked_takes_nothing_more() {
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = two_batches(&mut disk);
+    log.disk().fail_after(0, Some("write"), Fault::Broken);
+    assert_eq!(log.mark_flushed().unwrap_err().exit_code(), 74);
+    assert!(matches!(append(&mut log, 3), Err(LogError::Refused { .. })));
+    drop(log);
+    assert_eq!(open(&mut disk).unwrap().1.last_zxid, Zxid(2));
+}
