@@ -86,8 +86,7 @@ fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, LogError
                 .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
             let (session, ids, op) = (payload.session, &payload.ids, payload.op);
             tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut effects);
-            effects.changes.clear();
-            effects.sessions.clear();
+            effects.clear();
             replayed += 1;
         }
         Ok(())

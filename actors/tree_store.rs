@@ -7,11 +7,14 @@ use crate::switchboard::{SnapshotWork, Switchboard};
 use crate::view::ReadView;
 use ostler_core::rooms::tree_store::{Effect, Input, TreeStore};
 use ostler_core::rooms::{pipeline, session_sweeper, watch_fanout};
+use ostler_core::tree::{QuotaExceeded, QuotaKind};
+use slog::{Logger, warn};
 
 pub(crate) struct TreeStoreRoom {
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
     pub(crate) clock: Clock,
+    pub(crate) logger: Logger,
 }
 
 impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
@@ -51,6 +54,18 @@ impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
             Effect::SnapshotSlice(slice) => self.rooms.snapshot_writer(SnapshotWork::Slice(slice)),
             Effect::SnapshotEnd => self.rooms.snapshot_writer(SnapshotWork::End),
             Effect::Propose(payloads) => self.rooms.pipeline(pipeline::Input::Propose(payloads)),
+            Effect::QuotasExceeded(quotas) => quotas.iter().for_each(|quota| self.warn(quota)),
         }
+    }
+}
+
+impl TreeStoreRoom {
+    fn warn(&self, over: &QuotaExceeded) {
+        let quantity = match over.kind {
+            QuotaKind::Count => "znodes",
+            QuotaKind::Bytes => "bytes",
+        };
+        warn!(self.logger, "quota exceeded"; "path" => &over.path, "quantity" => quantity,
+            "limit" => over.limit, "used" => over.used);
     }
 }

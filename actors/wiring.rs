@@ -140,6 +140,7 @@ fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeS
         rooms: plan.rooms.clone(),
         postboxes: plan.postboxes.clone(),
         clock: plan.clock,
+        logger: plan.logger.new(o!("room" => "tree")),
     };
     Room::new(TreeStore::new(plan.view.clone(), schedule, replayed), room, plan.clock)
 }

@@ -10,10 +10,10 @@ use crate::wiring::{Plan, Rooms};
 use actix::Recipient;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::tree::Tree;
-use ostler_core::types::{ConnectionId, SessionId};
+use ostler_core::types::{ConnectionId, SessionId, Zxid};
 use ostler_core::wire::FourLetterWord;
 use ostler_core::words::{
-    ConnectionEntry, ExpirySet, Report, SessionEntry, Sessions, answer, not_allowed,
+    ConnectionEntry, ExpirySet, Report, SessionEntry, Sessions, answer, build_date, not_allowed,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -86,8 +86,8 @@ impl Words {
             FourLetterWord::Envi => report.environment = environment(),
             FourLetterWord::Dirs | FourLetterWord::Conf => self.directories(&mut report),
             FourLetterWord::Hash => {
-                let digest = self.view.read(|tree| (tree.last_applied(), tree.digest()));
-                report.digests = vec![(digest.0, digest.1.cast_signed())];
+                let signed = |(zxid, digest): (Zxid, u64)| (zxid, digest.cast_signed());
+                report.digests = self.view.read(|tree| tree.past_digests().map(signed).collect());
             }
             FourLetterWord::Crst
             | FourLetterWord::Srst
@@ -240,7 +240,14 @@ impl Words {
 
 /// Monitors read a release of ZooKeeper out of this text; what follows says who answers.
 fn version() -> String {
-    format!("3.9.5-ostler-{}, built on 2026-11-23 00:00 UTC", env!("CARGO_PKG_VERSION"))
+    let seconds = env!("OSTLER_BUILD_SECONDS").parse().expect("the build script checks it");
+    let separator = if env!("OSTLER_BUILD_COMMIT").is_empty() { "" } else { "-" };
+    format!(
+        "3.9.5-ostler-{}{separator}{}, built on {}",
+        env!("CARGO_PKG_VERSION"),
+        env!("OSTLER_BUILD_COMMIT"),
+        build_date(seconds)
+    )
 }
 
 async fn look<M: 'static, R: Send + 'static>(

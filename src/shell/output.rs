@@ -2,11 +2,11 @@
 
 use super::acl::letters;
 use super::command::Form;
-use super::quota::Quota;
 use super::{date, dump};
 use crate::client::{Acl, AuthId, Stat, WatchedEvent};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ostler_core::types::Quota;
 use serde_json::{Value, json};
 
 /// One thing to print.

@@ -4,10 +4,10 @@
 use super::failure::{About, Failure};
 use super::output::Output;
 use super::perform::Stage;
-use super::quota::{Limit, Quota, home, limits_path, stats_path};
+use super::quota::Limit;
 use super::tree;
 use crate::client::{Client, CreateOptions, ErrorCode, open_acl};
-use ostler_core::types::parent_of;
+use ostler_core::types::{Quota, parent_of};
 
 const ROOT: &str = "/zookeeper/quota";
 const NOTHING_USED: &str = "count=0,bytes=0";
@@ -27,17 +27,17 @@ pub(crate) async fn set(
         return Err(Failure::Refused(format!("{path} does not exist.")));
     }
     if let Some(limits) = limits_of(client, path).await? {
-        let changed = limits.with(limit, value).text();
-        let limits_path = limits_path(path);
+        let changed = limit.replaced(limits, value).text();
+        let limits_path = Quota::limits_path(path);
         let stored = client.set_data(&limits_path, Some(changed.as_bytes()), -1).await;
         return stored.map(drop).about(&limits_path);
     }
     refuse_overlap(client, path).await?;
     make_home(client, path).await?;
-    let limits = Quota::NONE.with(limit, value).text();
+    let limits = limit.replaced(Quota::NONE, value).text();
     // The server starts to count when both exist.
-    make(client, &limits_path(path), Some(&limits)).await?;
-    make(client, &stats_path(path), Some(NOTHING_USED)).await
+    make(client, &Quota::limits_path(path), Some(&limits)).await?;
+    make(client, &Quota::stats_path(path), Some(NOTHING_USED)).await
 }
 
 /// Takes one limit of a path away, or all.
@@ -46,16 +46,16 @@ pub(crate) async fn delete(stage: &Stage, path: &str, limit: Option<Limit>) -> R
     let Some(limits) = limits_of(client, path).await? else {
         return Err(Failure::Refused(format!("Quota does not exist for {path}")));
     };
-    let limits_path = limits_path(path);
+    let limits_path = Quota::limits_path(path);
     if let Some(limit) = limit {
-        let changed = limits.with(limit, -1).text();
+        let changed = limit.replaced(limits, -1).text();
         let stored = client.set_data(&limits_path, Some(changed.as_bytes()), -1).await;
         return stored.map(drop).about(&limits_path);
     }
-    for gone in [limits_path, stats_path(path)] {
+    for gone in [limits_path, Quota::stats_path(path)] {
         tolerate(client.delete(&gone, -1).await, &[ErrorCode::NoNode]).about(&gone)?;
     }
-    let mut emptied = home(path);
+    let mut emptied = Quota::home(path);
     while emptied != ROOT {
         let left = client.delete(&emptied, -1).await;
         if left.is_err() {
@@ -70,26 +70,24 @@ pub(crate) async fn delete(stage: &Stage, path: &str, limit: Option<Limit>) -> R
 /// Shows the limits of a path and what is used of them.
 pub(crate) async fn list(stage: &Stage, path: &str) -> Result<(), Failure> {
     let client = &stage.client;
-    stage.show(Output::Note(format!("absolute path is {}", limits_path(path))));
+    stage.show(Output::Note(format!("absolute path is {}", Quota::limits_path(path))));
     let Some(limits) = limits_of(client, path).await? else {
         return Err(Failure::Refused(format!("quota for {path} does not exist.")));
     };
     stage.show(Output::Quota { path: path.to_owned(), limits });
-    if let Some(usage) = quota_at(client, &stats_path(path)).await? {
+    if let Some(usage) = quota_at(client, &Quota::stats_path(path)).await? {
         stage.show(Output::Usage { path: path.to_owned(), usage });
     }
     Ok(())
 }
 
 async fn limits_of(client: &Client, path: &str) -> Result<Option<Quota>, Failure> {
-    quota_at(client, &limits_path(path)).await
+    quota_at(client, &Quota::limits_path(path)).await
 }
 
 async fn quota_at(client: &Client, path: &str) -> Result<Option<Quota>, Failure> {
     match client.data(path).await {
-        Ok((data, _)) => {
-            Ok(Some(Quota::parse(&String::from_utf8_lossy(&data.unwrap_or_default()))))
-        }
+        Ok((data, _)) => Ok(Some(Quota::parse(&data.unwrap_or_default()))),
         Err(error) if error.code() == Some(ErrorCode::NoNode) => Ok(None),
         Err(error) => Err(error).about(path),
     }
@@ -104,7 +102,7 @@ async fn refuse_overlap(client: &Client, path: &str) -> Result<(), Failure> {
         }
         ancestor = parent_of(above);
     }
-    let home = home(path);
+    let home = Quota::home(path);
     if client.exists(&home).await.about(&home)?.is_none() {
         return Ok(());
     }

@@ -3,6 +3,7 @@
 
 mod server;
 mod shell;
+mod words;
 
 use ostler::client::{
     Client, ClientError, ClientOptions, CreateOptions, ErrorCode, EventKind, Multi, MultiError,

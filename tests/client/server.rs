@@ -44,6 +44,12 @@ impl Server {
         self.address.clone()
     }
 
+    /// What it has logged; nothing if it is not our own.
+    pub(crate) fn log(&self) -> String {
+        let read = |own: &Own| std::fs::read_to_string(own.directory.path().join("log"));
+        self.own.as_ref().map_or_else(String::new, |own| read(own).expect("has a log"))
+    }
+
     /// Kills it without a warning.
     pub(crate) fn kill(&mut self) {
         let own = self.own.as_mut().expect("only our own servers are killed");

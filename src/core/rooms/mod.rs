@@ -9,6 +9,7 @@ pub mod connection;
 pub mod log_writer;
 pub mod peer;
 pub mod pipeline;
+mod quota_warnings;
 pub mod session_sweeper;
 pub mod tree_store;
 mod watch_catch_up;

@@ -7,9 +7,10 @@
 
 use super::answer::Reader;
 use super::pipeline::{Committed, CommittedBody, Proposal, Sender};
+use super::quota_warnings::QuotaWarnings;
 use super::watch_fanout::{Delivery, OwnedWatchOp, Step};
 use super::{Machine, Now};
-use crate::tree::{Effects as TreeEffects, SessionChange, Tree, Txn};
+use crate::tree::{Effects as TreeEffects, QuotaExceeded, SessionChange, Tree, Txn};
 use crate::types::limits::{APPLY_BATCH_MAX, SNAPSHOT_SLICE_ZNODES};
 use crate::types::{
     ConnectionId, Op, Outcome, Read, Reply, Request, SessionId, WatchMode, WatchOp,
@@ -81,6 +82,8 @@ pub enum Effect {
     SnapshotEnd,
     /// To the pipeline.
     Propose(Vec<Bytes>),
+    /// To the operator: quotas whose limits writes went beyond. Never empty.
+    QuotasExceeded(Vec<QuotaExceeded>),
 }
 
 /// When snapshots and reaping are due.
@@ -105,6 +108,7 @@ pub struct TreeStore<V> {
     snapshot_running: bool,
     txns_since_snapshot: u64,
     bytes_since_snapshot: u64,
+    quota_warnings: QuotaWarnings,
     /// Transactions applied since the start.
     pub applied: u64,
     /// Snapshots published since the start.
@@ -119,7 +123,7 @@ impl<V: View> Machine for TreeStore<V> {
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Commit(batch) => self.commit(batch, effects),
+            Input::Commit(batch) => self.commit(now, batch, effects),
             Input::SliceTaken => self.next_slice(effects),
             Input::SnapshotDone => {
                 self.snapshots += 1;
@@ -146,13 +150,14 @@ impl<V: View> TreeStore<V> {
             snapshot_running: false,
             txns_since_snapshot,
             bytes_since_snapshot: 0,
+            quota_warnings: QuotaWarnings::default(),
             applied: 0,
             snapshots: 0,
             snapshots_failed: 0,
         }
     }
 
-    fn commit(&mut self, batch: Vec<Committed>, effects: &mut Vec<Effect>) {
+    fn commit(&mut self, now: Now, batch: Vec<Committed>, effects: &mut Vec<Effect>) {
         let mut rest = batch.into_iter();
         loop {
             let mut turn = Turn::default();
@@ -161,8 +166,7 @@ impl<V: View> TreeStore<V> {
             let upto = view.write(|tree| {
                 for committed in rest.by_ref().take(APPLY_BATCH_MAX) {
                     taken += 1;
-                    scratch.changes.clear();
-                    scratch.sessions.clear();
+                    scratch.clear();
                     act(tree, committed, scratch, watched, &mut turn);
                 }
                 tree.last_applied()
@@ -173,6 +177,10 @@ impl<V: View> TreeStore<V> {
             self.applied += turn.txns;
             self.txns_since_snapshot += turn.txns;
             self.bytes_since_snapshot += turn.bytes;
+            let exceeded = self.quota_warnings.sift(now.mono_ms, &mut turn.exceeded);
+            if !exceeded.is_empty() {
+                effects.push(Effect::QuotasExceeded(exceeded));
+            }
             turn.finish(upto, effects);
         }
         self.begin_snapshot_if_due(effects);
@@ -217,6 +225,7 @@ struct Turn {
     opened: Vec<(SessionId, i32, Option<ConnectionId>)>,
     renewed: Vec<(SessionId, i32)>,
     ended: Vec<SessionId>,
+    exceeded: Vec<QuotaExceeded>,
     txns: u64,
     bytes: u64,
 }
@@ -300,6 +309,7 @@ fn apply(
     );
     turn.txns += 1;
     turn.bytes += proposal.payload.len() as u64;
+    turn.exceeded.append(&mut scratch.quotas);
     if watched {
         turn.steps.extend(scratch.changes.drain(..).map(Step::Change));
     }

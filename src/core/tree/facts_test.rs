@@ -412,6 +412,39 @@ fn a_hard_quota_refuses_growth_only_when_enforced() {
 }
 
 #[test]
+fn growth_beyond_a_limit_is_noted_unless_it_is_undone() {
+    let mut bench = Bench::new();
+    for path in ["/a", "/a/b", "/zookeeper/quota/a"] {
+        bench.make(path);
+    }
+    let limits = b"count=2,bytes=3=;byteHardLimit=5;countHardLimit=-1";
+    bench.run(create_with("/zookeeper/quota/a/zookeeper_limits", Some(limits), OPEN.to_vec()));
+    bench.make("/zookeeper/quota/a/zookeeper_stats");
+    let mut noted = |op| {
+        bench.run(op);
+        let quotas = bench.effects.quotas.iter();
+        quotas.map(|q| (q.path.clone(), q.kind, q.limit, q.used)).collect::<Vec<_>>()
+    };
+    assert_eq!(noted(set("/a/b", "1234")), [], "five bytes are what the hard limit allows");
+    assert_eq!(noted(set("/a/b", "12345")), [("/a".to_owned(), QuotaKind::Bytes, 5, 6)]);
+    assert_eq!(noted(set("/a/b", "")), []);
+    assert_eq!(noted(Op::Multi(vec![create("/a/c", 0), delete("/none")])), []);
+    assert_eq!(noted(create("/a/c", 0)), [("/a".to_owned(), QuotaKind::Count, 2, 3)]);
+    assert_eq!(noted(delete("/a/c")), []);
+}
+
+#[test]
+fn digests_are_kept_at_round_positions() {
+    let mut bench = Bench::new();
+    for _ in 0..128 {
+        bench.run(set("/", "x"));
+    }
+    let at = (bench.tree.last_applied(), bench.tree.digest());
+    bench.run(set("/", "y"));
+    assert_eq!(bench.tree.past_digests().last(), Some(at));
+}
+
+#[test]
 fn descendants_are_counted_without_the_znode_itself() {
     let mut bench = Bench::new();
     for path in ["/a", "/a/b", "/a/b/c", "/a/d", "/ab"] {

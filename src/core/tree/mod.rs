@@ -7,6 +7,7 @@
 
 mod acl;
 mod cut;
+mod digests;
 mod loader;
 mod quota;
 mod read;
@@ -27,9 +28,11 @@ pub use read::Children;
 use crate::types::{Acl, AuthId, EventType, Op, Perms, SessionId, Zxid};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use digests::DigestHistory;
 use store::Store;
 use znode::{Fields, ROOT, Znode};
 
@@ -111,6 +114,28 @@ pub enum SessionChange {
     },
 }
 
+/// Which of a quota's two quantities.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum QuotaKind {
+    /// Znodes.
+    Count,
+    /// Bytes of data.
+    Bytes,
+}
+
+/// A write that was done although it went, or stayed, beyond a limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QuotaExceeded {
+    /// Whose quota it is.
+    pub path: String,
+    /// Which quantity grew.
+    pub kind: QuotaKind,
+    /// How much was meant to be the most.
+    pub limit: i64,
+    /// How much there is now.
+    pub used: i64,
+}
+
 /// What transactions caused, in order. The caller empties it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Effects {
@@ -118,6 +143,17 @@ pub struct Effects {
     pub changes: Vec<Change>,
     /// For the sweeper of sessions.
     pub sessions: Vec<SessionChange>,
+    /// For the operator.
+    pub quotas: Vec<QuotaExceeded>,
+}
+
+impl Effects {
+    /// Forgets everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.changes.clear();
+        self.sessions.clear();
+        self.quotas.clear();
+    }
 }
 
 /// What is known of a session.
@@ -135,6 +171,7 @@ pub struct Tree {
     store: Store,
     sessions: BTreeMap<SessionId, SessionRecord>,
     last_applied: Zxid,
+    history: DigestHistory,
 }
 
 impl Tree {
@@ -164,6 +201,7 @@ impl Tree {
             store: Store::empty(hash_seed),
             sessions: BTreeMap::new(),
             last_applied: Zxid::ZERO,
+            history: DigestHistory::default(),
         }
     }
 
@@ -190,6 +228,11 @@ impl Tree {
     /// A sum over all znodes: equal trees have equal digests on every server.
     pub fn digest(&self) -> u64 {
         self.store.digest
+    }
+
+    /// Digests at past positions, oldest first: what to compare two servers by.
+    pub fn past_digests(&self) -> impl Iterator<Item = (Zxid, u64)> + '_ {
+        self.history.iter()
     }
 
     /// Number of znodes, the root and the built-in ones included.

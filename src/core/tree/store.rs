@@ -5,10 +5,9 @@
 
 use super::acl::{AclList, AclTable};
 use super::cut::Cut;
-use super::quota::quota_path;
 use super::slab::{Index, Slab};
 use super::znode::{Fields, NONE, ROOT, Slot, Znode, digest_path_hash};
-use crate::types::{Owner, SessionId, parent_of};
+use crate::types::{Owner, Quota, SessionId, parent_of};
 use alloc::borrow::ToOwned;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
@@ -116,7 +115,7 @@ impl Store {
             }
             Owner::Persistent => {}
         }
-        if let Some(target) = quota_path(path) {
+        if let Some(target) = Quota::limited_by(path) {
             self.quotas.insert(target.to_owned());
         }
     }
@@ -147,7 +146,7 @@ impl Store {
             }
             Owner::Persistent => {}
         }
-        if let Some(target) = quota_path(path) {
+        if let Some(target) = Quota::limited_by(path) {
             self.quotas.remove(target);
         }
     }

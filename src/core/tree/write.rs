@@ -20,7 +20,9 @@ impl Tree {
     /// Applies one transaction. Whatever it is, the tree is at its position afterwards.
     pub fn apply(&mut self, txn: &Txn<'_>, effects: &mut Effects) -> Outcome {
         self.skip_to(txn.zxid);
-        self.execute(txn, &txn.op, effects).unwrap_or_else(Outcome::Failed)
+        let outcome = self.execute(txn, &txn.op, effects).unwrap_or_else(Outcome::Failed);
+        self.history.note(txn.zxid, self.store.digest);
+        outcome
     }
 
     fn execute(&mut self, txn: &Txn<'_>, op: &Op<'_>, effects: &mut Effects) -> Decision {
@@ -76,7 +78,7 @@ impl Tree {
             fields.creates = creates.wrapping_add(1);
             fields.pzxid = txn.zxid.to_wire();
         });
-        self.store.count_created(&path, bytes);
+        self.store.count_created(&path, bytes, &mut effects.quotas);
         self.tell(txn, EventType::Created, &path, slot, effects);
         self.tell(txn, EventType::ChildrenChanged, parent_path, parent, effects);
         let stat = match create.variant {
@@ -147,7 +149,7 @@ impl Tree {
         self.tell(txn, EventType::Deleted, path, slot, effects);
         self.store.remove(slot, path);
         self.store.update(parent, parent_path, |fields| fields.pzxid = txn.zxid.to_wire());
-        self.store.count_change(path, -1, -bytes);
+        self.store.count_change(path, -1, -bytes, &mut effects.quotas);
         self.tell(txn, EventType::ChildrenChanged, parent_path, parent, effects);
     }
 
@@ -173,7 +175,7 @@ impl Tree {
             fields.mtime = txn.time_ms;
         });
         let stat = self.store.slab.at(slot).stat();
-        self.store.count_change(path, 0, growth);
+        self.store.count_change(path, 0, growth, &mut effects.quotas);
         self.tell(txn, EventType::DataChanged, path, slot, effects);
         Ok(Outcome::DataSet(stat))
     }
@@ -208,7 +210,7 @@ impl Tree {
 
     fn multi(&mut self, txn: &Txn<'_>, ops: &[Op<'_>], effects: &mut Effects) -> Decision {
         self.check_session(txn.session)?;
-        let told = effects.changes.len();
+        let told = (effects.changes.len(), effects.quotas.len());
         let mut outcomes = Vec::with_capacity(ops.len());
         self.store.begin();
         for op in ops {
@@ -216,7 +218,8 @@ impl Tree {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(code) => {
                     self.store.roll_back();
-                    effects.changes.truncate(told);
+                    effects.changes.truncate(told.0);
+                    effects.quotas.truncate(told.1);
                     return Ok(Outcome::Multi(failed_multi(outcomes.len(), code, ops.len())));
                 }
             }

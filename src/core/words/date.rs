@@ -20,6 +20,14 @@ pub fn java_date(wall_ms: i64) -> String {
     format!("{name} {month} {day:02} {hour:02}:{minute:02}:{second:02} UTC {year}")
 }
 
+/// An instant in seconds since the Unix epoch, such as `2026-11-23 11:35 UTC`: the date of a build.
+pub fn build_date(seconds: u32) -> String {
+    let seconds = i64::from(seconds);
+    let (year, month, day) = civil(seconds / 86_400);
+    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
+    format!("{year}-{:02}-{day:02} {hour:02}:{minute:02} UTC", month + 1)
+}
+
 /// Year, month from 0 and day from 1 of a day counted from 1970-01-01, by the Gregorian calendar.
 ///
 /// Years are taken to begin in March, so that the leap day stands last and months before it
@@ -57,6 +65,12 @@ mod tests {
         ] {
             assert_eq!(java_date(wall_ms), expected);
         }
+    }
+
+    #[test]
+    fn builds_are_dated_to_the_minute() {
+        assert_eq!(build_date(0), "1970-01-01 00:00 UTC");
+        assert_eq!(build_date(1_795_433_748), "2026-11-23 11:35 UTC");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod server;
 #[cfg(test)]
 mod tests;
 
-pub use date::java_date;
+pub use date::{build_date, java_date};
 pub use report::{
     ConnectionEntry, ExpirySet, Gauges, ProposalSizes, Report, ResponseSizes, ServerState,
     SessionEntry, Sessions, Summary,

@@ -47,7 +47,7 @@ pub struct Report {
     pub environment: Vec<(String, String)>,
     /// The trace mask; it is kept for those who ask and has no effect.
     pub trace_mask: i64,
-    /// Digests of the tree at past zxids.
+    /// Digests of the tree at past zxids, oldest first.
     pub digests: Vec<(Zxid, i64)>,
     /// Sessions, as `dump` tells them.
     pub sessions: Sessions,
