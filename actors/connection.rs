@@ -8,7 +8,7 @@ use crate::hub::{Hub, Lane};
 use crate::postbox::Post;
 use ostler_core::rooms::connection::{Connection, Output};
 use ostler_core::rooms::pipeline;
-use ostler_core::types::limits::{CONNECTION_OUTPUT_BYTES_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
+use ostler_core::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use ostler_core::types::{ConnectionId, SessionId};
 use ostler_core::wire::FourLetterWord;
 use std::cell::RefCell;
@@ -161,7 +161,7 @@ impl Talk {
         let shared = &self.hub.shared;
         let in_flight = self.machine.in_flight();
         !self.stalled
-            && in_flight < CONNECTION_REQUESTS_IN_FLIGHT_MAX
+            && !self.machine.is_full()
             && self.unsent.len() < CONNECTION_OUTPUT_BYTES_MAX
             && (in_flight == 0
                 || shared.counters.outstanding.load(Ordering::Relaxed) < shared.outstanding_max)

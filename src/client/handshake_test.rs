@@ -69,7 +69,9 @@ async fn serve(listener: TcpListener) {
     while stream.write_all(&out).await.is_ok() {
         out.clear();
         let Some(body) = frame(&mut stream).await else { return };
-        for (xid, request) in Codec::Native.decode_requests(&body).expect("decodes") {
+        let mut requests = Vec::new();
+        Codec::Native.decode_requests(&body, &mut requests).expect("decodes");
+        for (xid, request, _) in requests {
             answer(xid, &request, &mut out);
         }
     }

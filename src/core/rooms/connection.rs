@@ -7,20 +7,28 @@
 //! before it, and no reply overtakes another. Auth packets stand outside that order, as in
 //! ZooKeeper.
 //!
-//! No socket is touched here; the room reads and writes it.
+//! Which protocol a client speaks is settled in `opening`; from there on it is a codec and makes
+//! no difference. No socket is touched here; the room reads and writes it.
+
+mod flight;
+mod frames;
+mod opening;
+#[cfg(test)]
+mod tests;
 
 use super::answer::Reader;
 use super::pipeline::{Item, ItemBody, Sender, Submission};
-use super::tree_store::{Attached, View};
+use super::tree_store::View;
 use crate::auth::{AuthRules, prove, super_id};
 use crate::tree::Tree;
-use crate::types::limits::{CONNECTION_OUTPUT_BYTES_MAX, HANDSHAKE_FRAME_BYTES_MAX};
+use crate::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use crate::types::{AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid};
-use crate::wire::jute::{ConnectRequest, ConnectResponse};
-use crate::wire::{Codec, FourLetterWord, Sniffed, sniff, txn};
+use crate::wire::{Codec, Decoded, FourLetterWord, txn};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use flight::Flight;
+use frames::Frames;
 
 /// What every connection of a server has to know.
 #[derive(Clone, Debug)]
@@ -70,16 +78,14 @@ pub struct Connection {
     phase: Phase,
     sender: Arc<Sender>,
     fresh_password: [u8; 16],
-    in_flight: usize,
+    flight: Flight,
+    /// Requests of the first frame offered that are dealt with already, the frame being longer
+    /// than the output had room for.
+    ahead: usize,
     watching: bool,
     /// Negotiated timeout in milliseconds, 0 before the handshake is over.
     pub timeout_ms: i32,
 }
-
-type Decoded<'a> = (Xid, Request<'a>, &'a [u8]);
-
-/// How many decoded requests are dealt with, and where each ends in the input.
-type Ends = Vec<usize>;
 
 impl Connection {
     /// A connection just accepted, from a peer known by `ip`. Should it open a session,
@@ -96,7 +102,8 @@ impl Connection {
             phase: Phase::Fresh,
             sender: Arc::new(sender),
             fresh_password,
-            in_flight: 0,
+            flight: Flight::default(),
+            ahead: 0,
             watching: false,
             timeout_ms: 0,
         }
@@ -109,7 +116,12 @@ impl Connection {
 
     /// Requests that travel.
     pub fn in_flight(&self) -> usize {
-        self.in_flight
+        self.flight.count()
+    }
+
+    /// Whether so much travels, by count or by bytes, that the socket is not to be read.
+    pub fn is_full(&self) -> bool {
+        self.flight.is_full()
     }
 
     /// Whether the handshake is still to be made.
@@ -128,35 +140,10 @@ impl Connection {
         }
     }
 
-    /// The handshake's outcome arrived.
-    pub fn attached(&mut self, attached: &Attached, out: &mut Output) {
-        let Phase::Greeting { read_only } = self.phase else { return };
-        let response = match attached {
-            Attached::Open { session, timeout_ms, password } => {
-                self.phase = Phase::Open;
-                self.timeout_ms = *timeout_ms;
-                self.sender = Arc::new(Sender { session: *session, ..(*self.sender).clone() });
-                ConnectResponse {
-                    timeout_ms: *timeout_ms,
-                    session: *session,
-                    password: *password,
-                    read_only,
-                }
-            }
-            Attached::Expired => {
-                self.phase = Phase::Closing;
-                out.close = true;
-                refusal(read_only)
-            }
-        };
-        response.encode(&mut out.bytes);
-    }
-
     /// So many of the requests that travel have been answered.
     pub fn answered(&mut self, requests: usize, out: &mut Output) {
-        assert!(requests <= self.in_flight, "more replies than requests");
-        self.in_flight -= requests;
-        out.close |= self.in_flight == 0 && matches!(self.phase, Phase::Closing);
+        self.flight.land(requests);
+        out.close |= self.in_flight() == 0 && matches!(self.phase, Phase::Closing);
     }
 
     /// The session was taken over or has ended. A connection that asked for the end itself still
@@ -168,87 +155,20 @@ impl Connection {
         }
     }
 
-    fn shake_hands<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
-        match sniff(input) {
-            Sniffed::NeedMore => 0,
-            Sniffed::Word(word) => {
-                out.word = Some(word);
-                self.phase = Phase::Closing;
-                4
-            }
-            Sniffed::Jute => self.greet(input, view, out),
-            Sniffed::Native | Sniffed::Tls | Sniffed::TelnetInterrupt => self.hang_up(input, out),
-        }
-    }
-
-    fn greet<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
-        let (length, body) = match frame(input, HANDSHAKE_FRAME_BYTES_MAX) {
-            Frame::Partial => return 0,
-            Frame::TooLarge => return self.hang_up(input, out),
-            Frame::Whole(length, body) => (length, body),
-        };
-        let Ok(request) = ConnectRequest::decode(body) else {
-            return self.hang_up(input, out);
-        };
-        if request.last_zxid_seen.to_wire() > view.read(Tree::last_applied).to_wire() {
-            // The client has seen more than this server: silence sends it to another one.
-            return self.hang_up(input, out);
-        }
-        let timeout_ms = request
-            .timeout_ms
-            .clamp(self.door.min_session_timeout_ms, self.door.max_session_timeout_ms);
-        self.phase = Phase::Greeting { read_only: request.read_only.map(|_| false) };
-        if request.session == SessionId::NONE {
-            self.open_session(timeout_ms, out);
-        } else if proves_ownership(view, &request) {
-            let body = ItemBody::Attach { session: request.session, timeout_ms };
-            self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
-        } else {
-            self.attached(&Attached::Expired, out);
-        }
-        length
-    }
-
-    fn open_session(&mut self, timeout_ms: i32, out: &mut Output) {
-        let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
-        let payload = self.payload(Xid(0), &op);
-        self.submit(alloc::vec![Item { xid: Xid(0), body: ItemBody::Write(payload) }], out);
-    }
-
     fn requests<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
-        let mut consumed = 0;
-        let mut decoded: Vec<Decoded<'_>> = Vec::new();
-        let mut ends = Ends::new();
-        let mut broken = false;
-        loop {
-            match frame(&input[consumed..], self.door.frame_bytes_max) {
-                Frame::Partial => break,
-                Frame::TooLarge => broken = true,
-                Frame::Whole(length, body) => {
-                    consumed += length;
-                    match self.sender.codec.decode_request(body) {
-                        Ok((xid, request)) => {
-                            decoded.push((xid, request, body));
-                            ends.push(consumed);
-                        }
-                        Err(_) => broken = true,
-                    }
-                }
+        let frames = Frames::cut(self.sender.codec, input, self.door.frame_bytes_max);
+        let served = self.ahead + self.serve(&frames.requests[self.ahead..], view, out);
+        if !matches!(self.phase, Phase::Closing) {
+            let end = frames.end_within(served);
+            self.ahead = served - end.requests;
+            out.stalled |= served < frames.requests.len();
+            if out.stalled || !frames.broken {
+                return end.bytes;
             }
-            if broken {
-                break;
-            }
-        }
-        let served = self.serve(&decoded, view, out);
-        if served < decoded.len() && !matches!(self.phase, Phase::Closing) {
-            out.stalled = true;
-            return if served == 0 { 0 } else { ends[served - 1] };
-        }
-        if broken && !matches!(self.phase, Phase::Closing) {
             self.phase = Phase::Closing;
-            out.close = self.in_flight == 0;
+            out.close = self.in_flight() == 0;
         }
-        if matches!(self.phase, Phase::Closing) { input.len() } else { consumed }
+        input.len()
     }
 
     /// Deals with as many requests as the output has room for; returns how many.
@@ -261,7 +181,7 @@ impl Connection {
             {
                 break;
             }
-            if self.in_flight == 0 && items.is_empty() && !self.watching {
+            if self.in_flight() == 0 && items.is_empty() && !self.watching {
                 let run = rest.iter().take_while(|(_, request, _)| is_local(request)).count();
                 if run > 0 {
                     let answered = self.answer_here(&rest[..run], view, out);
@@ -315,7 +235,7 @@ impl Connection {
         let travel = || ItemBody::Travel(Bytes::copy_from_slice(body));
         let body = match request {
             // Behind requests under way a ping keeps its place, as every reply does.
-            Request::Ping if self.in_flight > 0 || !items.is_empty() => travel(),
+            Request::Ping if self.in_flight() > 0 || !items.is_empty() => travel(),
             Request::Ping => {
                 let zxid = view.read(Tree::last_applied);
                 self.sender.codec.encode_reply(Xid::PING, zxid, &Reply::Done, &mut out.bytes);
@@ -389,32 +309,10 @@ impl Connection {
             return;
         }
         if matches!(self.phase, Phase::Open | Phase::Closing) {
-            self.in_flight += items.len();
+            items.iter().for_each(|item| self.flight.depart(item.body.bytes()));
         }
         out.submissions.push(Submission { sender: self.sender.clone(), items });
     }
-
-    fn hang_up(&mut self, input: &[u8], out: &mut Output) -> usize {
-        self.phase = Phase::Closing;
-        out.close = true;
-        input.len()
-    }
-}
-
-enum Frame<'a> {
-    Partial,
-    TooLarge,
-    /// Length with its prefix, and the body.
-    Whole(usize, &'a [u8]),
-}
-
-fn frame(input: &[u8], bytes_max: usize) -> Frame<'_> {
-    let Some((prefix, rest)) = input.split_first_chunk::<4>() else { return Frame::Partial };
-    let Ok(length) = usize::try_from(i32::from_be_bytes(*prefix)) else { return Frame::TooLarge };
-    if length > bytes_max {
-        return Frame::TooLarge;
-    }
-    rest.get(..length).map_or(Frame::Partial, |body| Frame::Whole(4 + length, body))
 }
 
 fn is_local(request: &Request<'_>) -> bool {
@@ -432,15 +330,4 @@ fn is_local(request: &Request<'_>) -> bool {
         | Request::Auth { .. }
         | Request::CloseSession => false,
     }
-}
-
-/// Looked at before anything is taken over: whoever only knows a session's id cannot disturb it.
-fn proves_ownership<V: View>(view: &V, request: &ConnectRequest) -> bool {
-    view.read(|tree| {
-        tree.session(request.session).is_some_and(|record| request.password == record.password)
-    })
-}
-
-fn refusal(read_only: Option<bool>) -> ConnectResponse {
-    ConnectResponse { timeout_ms: 0, session: SessionId::NONE, password: [0; 16], read_only }
 }

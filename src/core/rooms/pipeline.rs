@@ -50,7 +50,7 @@ pub struct Item {
 pub enum ItemBody {
     /// A transaction payload; takes a zxid.
     Write(Bytes),
-    /// A request frame's body, answered from the tree at its place in the order.
+    /// A request's own bytes, answered from the tree at its place in the order.
     Travel(Bytes),
     /// The sender's connection takes this session over, its password having been checked.
     Attach {
@@ -59,6 +59,16 @@ pub enum ItemBody {
         /// Its newly negotiated timeout in milliseconds.
         timeout_ms: i32,
     },
+}
+
+impl ItemBody {
+    /// Size of what it carries, in bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Write(bytes) | Self::Travel(bytes) => bytes.len(),
+            Self::Attach { .. } => 0,
+        }
+    }
 }
 
 /// A write on its way to the log.
@@ -88,7 +98,7 @@ pub struct Committed {
 pub enum CommittedBody {
     /// Apply a transaction.
     Txn(Proposal),
-    /// Answer a request frame's body.
+    /// Answer a request, given by its own bytes.
     Travel(Bytes),
     /// Confirm a takeover.
     Attach {

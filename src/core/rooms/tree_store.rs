@@ -362,7 +362,7 @@ fn travel(tree: &Tree, frame: &Bytes, sender: &Arc<Sender>, watched: &mut bool, 
     let (xid, request) = sender
         .codec
         .decode_request(frame)
-        .expect("the connection decoded this frame before it sent it on");
+        .expect("the connection decoded these bytes before it sent them on");
     let reader = Reader { codec: sender.codec, session: sender.session, ids: &sender.ids };
     match request {
         Request::Read(read) => {

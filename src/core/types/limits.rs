@@ -6,6 +6,9 @@ pub const FRAME_BYTES_DEFAULT: usize = 0xf_ffff;
 /// 45 with the password every known client sends; longer passwords are refused only for being
 /// wrong, as ZooKeeper does.
 pub const HANDSHAKE_FRAME_BYTES_MAX: usize = 16 << 10;
+/// Requests in one native frame. A byte of a frame may take some twenty when it is decoded, so the
+/// length of a frame alone would bound little.
+pub const NATIVE_FRAME_REQUESTS_MAX: usize = 1024;
 /// Longest time to live of a TTL znode, in milliseconds (ZooKeeper: 2^40 - 1).
 pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 /// Transactions applied under one write lock, so that readers wait microseconds.

@@ -19,7 +19,6 @@ pub use jute::{OwnedReply, ReplyHeader, ReplyKind};
 pub use sniff::{FourLetterWord, Sniffed, sniff};
 
 use crate::types::{AuthId, Reply, Request, WatchEvent, Xid, Zxid};
-use alloc::vec;
 use alloc::vec::Vec;
 
 /// Why bytes were refused.
@@ -53,6 +52,10 @@ pub enum DecodeError {
     Malformed(&'static str),
 }
 
+/// A request of a frame: its number, what it asks, and its own bytes, from which
+/// [`Codec::decode_request`] gives the same again.
+pub type Decoded<'a> = (Xid, Request<'a>, &'a [u8]);
+
 /// Which protocol a connection speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Codec {
@@ -63,7 +66,9 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The request in one frame's body, without the frame's length.
+    /// The requests in one frame's body, appended in order: one in Jute, up to
+    /// [`NATIVE_FRAME_REQUESTS_MAX`](crate::types::limits::NATIVE_FRAME_REQUESTS_MAX) in the
+    /// native protocol. A frame is taken whole or not at all.
     ///
     /// A body that cannot be decoded becomes [`Request::Malformed`], or an
     /// [`Op::Fail`](crate::types::Op::Fail) where ZooKeeper spends a zxid on it; an operation that
@@ -72,32 +77,35 @@ impl Codec {
     ///
     /// # Errors
     /// If the connection is to be closed without an answer: there is no header, an auth or SASL
-    /// packet cannot be decoded, or a native frame holds anything but exactly one request (see
-    /// [`Codec::decode_requests`]).
-    pub fn decode_request<'a>(self, body: &'a [u8]) -> Result<(Xid, Request<'a>), DecodeError> {
-        match self {
-            Self::Jute => jute::decode_request(body),
-            Self::Native => only(native::decode_requests(body)?),
-        }
-    }
-
-    /// Every request in one frame's body, in order: one in Jute, any number in the native
-    /// protocol.
-    ///
-    /// # Errors
-    /// As [`Codec::decode_request`].
+    /// packet cannot be decoded, or a native frame is anything but sound.
     pub fn decode_requests<'a>(
         self,
         body: &'a [u8],
-    ) -> Result<Vec<(Xid, Request<'a>)>, DecodeError> {
+        into: &mut Vec<Decoded<'a>>,
+    ) -> Result<(), DecodeError> {
         match self {
-            Self::Jute => jute::decode_request(body).map(|request| vec![request]),
-            Self::Native => native::decode_requests(body),
+            Self::Jute => {
+                let (xid, request) = jute::decode_request(body)?;
+                into.push((xid, request, body));
+                Ok(())
+            }
+            Self::Native => native::decode_requests(body, into),
         }
     }
 
-    /// Appends requests to be sent together: a frame each in Jute, one frame for all in the native
-    /// protocol.
+    /// One request from its own bytes, as [`Codec::decode_requests`] tells them apart.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decode_request<'a>(self, own: &'a [u8]) -> Result<(Xid, Request<'a>), DecodeError> {
+        match self {
+            Self::Jute => jute::decode_request(own),
+            Self::Native => native::decode_request(own),
+        }
+    }
+
+    /// Appends requests to be sent together: a frame each in Jute, as few as they fit in in the
+    /// native protocol.
     pub fn encode_requests(self, requests: &[(Xid, &Request<'_>)], out: &mut Vec<u8>) {
         match self {
             Self::Jute => {
@@ -190,12 +198,6 @@ impl Codec {
             Self::Native => native::encode_event(event, out),
         }
     }
-}
-
-fn only<'a>(requests: Vec<(Xid, Request<'a>)>) -> Result<(Xid, Request<'a>), DecodeError> {
-    let [request] = <[_; 1]>::try_from(requests)
-        .map_err(|_| DecodeError::Malformed("exactly one request is expected here"))?;
-    Ok(request)
 }
 
 /// The user of an identity as clients may see it: of a digest never the hash.

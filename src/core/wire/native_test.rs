@@ -3,6 +3,7 @@
 use super::native::{Hello, Refusal, Welcome, check_greeting, greeting};
 use super::txn::tests::parts;
 use super::{Codec, DecodeError, OwnedReply, ReplyKind};
+use crate::types::limits::NATIVE_FRAME_REQUESTS_MAX;
 use crate::types::{
     Acl, AuthId, CreateVariant, ErrorCode, EventType, Op, Outcome, Perms, Read, RemoveKind,
     Request, SessionId, Stat, WatchEvent, WatchMode, WatchOp, Xid, Zxid,
@@ -181,22 +182,55 @@ fn the_bytes_are_frozen() {
     assert_eq!(now, frozen, "the file would have to say:\n{}", now.join("\n"));
 }
 
+/// All requests of a frame's body; each must say the same again by its own bytes.
+fn decode(codec: Codec, body: &[u8]) -> Result<Vec<(Xid, Request<'_>)>, DecodeError> {
+    let mut decoded = vec![];
+    codec.decode_requests(body, &mut decoded)?;
+    let checked = decoded.into_iter().map(|(xid, request, own)| {
+        assert_eq!(codec.decode_request(own), Ok((xid, request.clone())));
+        (xid, request)
+    });
+    Ok(checked.collect())
+}
+
 #[test]
 fn requests_come_back_alone_and_in_a_batch() {
     let all = requests();
     for (name, request) in &all {
         let mut out = vec![];
         Codec::Native.encode_request(Xid(3), request, &mut out);
-        let decoded = Codec::Native.decode_request(body(&out));
-        assert_eq!(decoded, Ok((Xid(3), request.clone())), "{name}");
+        let xid = if *name == "ping" { Xid::PING } else { Xid(3) };
+        let decoded = decode(Codec::Native, body(&out));
+        assert_eq!(decoded, Ok(vec![(xid, request.clone())]), "{name}");
     }
-    let batch: Vec<_> = (1..).map(Xid).zip(all.iter().map(|(_, request)| request)).collect();
+    let numbers = core::iter::once(Xid::PING).chain((1..).map(Xid));
+    let batch: Vec<_> = numbers.zip(all.iter().map(|(_, request)| request)).collect();
     let mut out = vec![];
     Codec::Native.encode_requests(&batch, &mut out);
-    let decoded = Codec::Native.decode_requests(body(&out)).unwrap();
+    let decoded = decode(Codec::Native, body(&out)).unwrap();
     let expected: Vec<_> = batch.iter().map(|(xid, request)| (*xid, (*request).clone())).collect();
     assert_eq!(decoded, expected);
-    assert!(Codec::Native.decode_request(body(&out)).is_err());
+}
+
+#[test]
+fn a_frame_holds_so_many_requests_and_is_taken_whole_or_not_at_all() {
+    let batch = |count: i32| -> Vec<u8> {
+        let asks = (1..=count).flat_map(|xid| [xid.to_le_bytes(), [11, 0, 0, 0]].concat());
+        (count as u64).to_le_bytes().into_iter().chain(asks).collect()
+    };
+    let most = i32::try_from(NATIVE_FRAME_REQUESTS_MAX).unwrap();
+    let fits = batch(most);
+    let all = decode(Codec::Native, &fits).unwrap();
+    assert_eq!(all.last(), Some(&(Xid(most), Request::WhoAmI)));
+    assert_eq!(decode(Codec::Native, &batch(most + 1)), Err(DecodeError::Length));
+    let mut cut = vec![(Xid(0), Request::WhoAmI, &[][..])];
+    let broken = &fits[..fits.len() - 1];
+    assert_eq!(Codec::Native.decode_requests(broken, &mut cut), Err(DecodeError::Truncated));
+    assert_eq!(cut.len(), 1);
+    let asks: Vec<_> = all.iter().map(|(xid, request)| (*xid, request)).collect();
+    let mut frames = vec![];
+    Codec::Native.encode_requests(&[&asks[..], &asks[..1]].concat(), &mut frames);
+    assert_eq!(frames.len(), 4 + fits.len() + 4 + 8 + 8, "two frames");
 }
 
 #[test]
@@ -245,19 +279,19 @@ fn a_multi_that_changes_an_acl_fails_and_a_check_alone_is_unknown() {
     ] {
         let mut out = vec![];
         Codec::Native.encode_request(Xid(1), &request, &mut out);
-        assert_eq!(Codec::Native.decode_request(body(&out)), Ok((Xid(1), expected)));
+        assert_eq!(decode(Codec::Native, body(&out)), Ok(vec![(Xid(1), expected)]));
     }
 }
 
 #[test]
 fn lying_counts_are_refused_without_making_room_for_them() {
     let lie = u64::MAX.to_le_bytes();
-    assert_eq!(Codec::Native.decode_requests(&lie), Err(DecodeError::Truncated));
+    assert_eq!(decode(Codec::Native, &lie), Err(DecodeError::Length));
     let mut data = vec![];
     Codec::Native.encode_request(Xid(1), &Request::Sync("/a"), &mut data);
     let at = data.len() - 2 - 8;
     data[at..at + 8].copy_from_slice(&lie);
-    assert!(Codec::Native.decode_requests(body(&data)).is_err());
+    assert!(decode(Codec::Native, body(&data)).is_err());
 }
 
 /// Both codecs bring every operation back, whatever is in it.
@@ -265,7 +299,7 @@ fn op_comes_back(codec: Codec, op: Op<'_>) -> Result<(), TestCaseError> {
     let request = Request::Write(op);
     let mut out = vec![];
     codec.encode_request(Xid(9), &request, &mut out);
-    prop_assert_eq!(codec.decode_request(&out[4..]), Ok((Xid(9), request)));
+    prop_assert_eq!(decode(codec, &out[4..]), Ok(vec![(Xid(9), request)]));
     Ok(())
 }
 
@@ -306,7 +340,7 @@ proptest! {
         numbered.extend_from_slice(&bytes);
         for body in [&bytes, &numbered] {
             for codec in [Codec::Jute, Codec::Native] {
-                let _ = codec.decode_requests(body);
+                let _ = decode(codec, body);
                 let _ = codec.decode_reply_header(body);
             }
             let _ = super::jute::ConnectRequest::decode(body);
@@ -325,7 +359,7 @@ proptest! {
                 codec.encode_request(Xid(1), &request, &mut out);
                 let at = at.index(out.len());
                 out[at] = to;
-                let _ = codec.decode_requests(&out[4..]);
+                let _ = decode(codec, &out[4..]);
             }
             for (_, reply) in replies() {
                 let mut out = vec![];

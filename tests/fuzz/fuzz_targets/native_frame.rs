@@ -16,11 +16,19 @@ fuzz_target!(|body: &[u8]| {
 });
 
 fn requests(body: &[u8]) {
-    let Ok(decoded) = Codec::Native.decode_requests(body) else { return };
-    let batch: Vec<_> = decoded.iter().map(|(xid, request)| (*xid, request)).collect();
+    let mut decoded = Vec::new();
+    if Codec::Native.decode_requests(body, &mut decoded).is_err() {
+        return;
+    }
+    for (xid, request, own) in &decoded {
+        let alone = Codec::Native.decode_request(own).expect("its own bytes say it again");
+        assert_eq!(alone, (*xid, request.clone()));
+    }
+    let batch: Vec<_> = decoded.iter().map(|(xid, request, _)| (*xid, request)).collect();
     let mut frame = Vec::new();
     Codec::Native.encode_requests(&batch, &mut frame);
-    let again = Codec::Native.decode_requests(&frame[4..]).expect("what was just written");
+    let mut again = Vec::new();
+    Codec::Native.decode_requests(&frame[4..], &mut again).expect("what was just written");
     assert_eq!(again.len(), decoded.len());
 }
 

@@ -1,26 +1,63 @@
 //! Requests of native clients: between the vocabulary and the shapes of frames.
 
-use super::message::{Ask, Change, Entry, List, Look, Variant, Verb, WatchLists, frame, read_all};
+use super::message::{
+    Ask, Change, Entry, List, Look, Variant, Verb, WatchLists, frame, read, read_all,
+};
+use crate::types::limits::NATIVE_FRAME_REQUESTS_MAX;
 use crate::types::{
     AclEntry, Create, CreateVariant, ErrorCode, Op, Perms, Read, RemoveKind, Request, WatchMode,
     WatchOp, Xid,
 };
-use crate::wire::DecodeError;
+use crate::wire::{DecodeError, Decoded};
 use alloc::vec::Vec;
 
-/// Every request of one frame, in order.
-pub(in crate::wire) fn decode_requests(
-    body: &[u8],
-) -> Result<Vec<(Xid, Request<'_>)>, DecodeError> {
-    let List(asks) = read_all::<List<Ask<'_>>>(body)?;
-    Ok(asks.into_iter().map(|ask| (Xid(ask.xid), request(ask.verb))).collect())
+/// Every request of one frame, in order, with its own bytes; none of them if the frame is broken.
+pub(in crate::wire) fn decode_requests<'a>(
+    body: &'a [u8],
+    into: &mut Vec<Decoded<'a>>,
+) -> Result<(), DecodeError> {
+    let before = into.len();
+    let decoded = append_requests(body, into);
+    if decoded.is_err() {
+        into.truncate(before);
+    }
+    decoded
 }
 
-/// Appends one frame with all of these requests. What only a server can make is sent as an
+fn append_requests<'a>(body: &'a [u8], into: &mut Vec<Decoded<'a>>) -> Result<(), DecodeError> {
+    let (count, mut rest) = read::<u64>(body)?;
+    if count > NATIVE_FRAME_REQUESTS_MAX as u64 {
+        return Err(DecodeError::Length);
+    }
+    for _ in 0..count {
+        let (ask, behind) = read::<Ask<'_>>(rest)?;
+        let own = &rest[..rest.len() - behind.len()];
+        let (xid, request) = numbered(ask);
+        into.push((xid, request, own));
+        rest = behind;
+    }
+    if rest.is_empty() { Ok(()) } else { Err(DecodeError::Trailing) }
+}
+
+/// One request from its own bytes.
+pub(in crate::wire) fn decode_request(own: &[u8]) -> Result<(Xid, Request<'_>), DecodeError> {
+    read_all(own).map(numbered)
+}
+
+/// Appends as few frames as these requests fit in. What only a server can make is sent as an
 /// operation that does not exist.
 pub(in crate::wire) fn encode_requests(requests: &[(Xid, &Request<'_>)], out: &mut Vec<u8>) {
-    let asks = requests.iter().map(|(xid, request)| Ask { xid: xid.0, verb: verb(request) });
-    frame(out, &List(asks.collect()));
+    for requests in requests.chunks(NATIVE_FRAME_REQUESTS_MAX) {
+        let asks = requests.iter().map(|(xid, request)| Ask { xid: xid.0, verb: verb(request) });
+        frame(out, &List(asks.collect()));
+    }
+}
+
+fn numbered(Ask { xid, verb }: Ask<'_>) -> (Xid, Request<'_>) {
+    match request(verb) {
+        Request::Ping => (Xid::PING, Request::Ping),
+        request => (Xid(xid), request),
+    }
 }
 
 fn request(verb: Verb<'_>) -> Request<'_> {
@@ -29,7 +66,7 @@ fn request(verb: Verb<'_>) -> Request<'_> {
         Verb::Write(Change::Check { .. }) | Verb::Unknown => Request::Unknown,
         Verb::Write(change) => Request::Write(op(change)),
         Verb::Multi(List(changes)) => Request::Write(multi(changes)),
-        Verb::Read(look) => Request::Read(read(look)),
+        Verb::Read(look) => Request::Read(look_at(look)),
         Verb::MultiRead(List(looks)) => multi_read(looks),
         Verb::AddWatch { path, recursive } => {
             let mode =
@@ -110,7 +147,7 @@ fn acl_entries<'a>(List(entries): List<Entry<'a>>) -> Vec<AclEntry<'a>> {
     entries.into_iter().map(entry).collect()
 }
 
-fn read(look: Look<'_>) -> Read<'_> {
+fn look_at(look: Look<'_>) -> Read<'_> {
     match look {
         Look::Exists { path, watch } => Read::Exists { path, watch },
         Look::Data { path, watch } => Read::Data { path, watch },

@@ -18,4 +18,4 @@ mod message;
 pub use message::{GREETING_BYTES, Hello, Refusal, VERSION, Welcome, check_greeting, greeting};
 
 pub(super) use answer::{decode_event, decode_header, decode_reply, encode_event, encode_reply};
-pub(super) use ask::{decode_requests, encode_requests};
+pub(super) use ask::{decode_request, decode_requests, encode_requests};

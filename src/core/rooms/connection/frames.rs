@@ -1,0 +1,72 @@
+//! What a socket gave, cut into frames and their requests.
+//!
+//! Nothing is answered here. Frames that are not all there yet are left for the next time.
+
+use crate::wire::{Codec, Decoded};
+use alloc::vec::Vec;
+
+/// One frame at the start of some input.
+pub(super) enum Frame<'a> {
+    /// It is not all there yet.
+    Partial,
+    /// Its length is out of range; nothing behind it can be found.
+    TooLarge,
+    /// Length with its prefix, and the body.
+    Whole(usize, &'a [u8]),
+}
+
+/// The frame that `input` begins with.
+pub(super) fn frame(codec: Codec, input: &[u8], bytes_max: usize) -> Frame<'_> {
+    let Some((prefix, rest)) = input.split_first_chunk::<4>() else { return Frame::Partial };
+    let length = codec.frame_length(*prefix).ok().filter(|length| *length <= bytes_max);
+    let Some(length) = length else { return Frame::TooLarge };
+    rest.get(..length).map_or(Frame::Partial, |body| Frame::Whole(prefix.len() + length, body))
+}
+
+/// All whole frames of some input.
+pub(super) struct Frames<'a> {
+    /// Their requests, in order.
+    pub(super) requests: Vec<Decoded<'a>>,
+    /// Whether what follows them breaks the protocol.
+    pub(super) broken: bool,
+    ends: Vec<End>,
+}
+
+/// Where a frame ends.
+#[derive(Clone, Copy, Default)]
+pub(super) struct End {
+    /// Requests up to here.
+    pub(super) requests: usize,
+    /// Bytes up to here.
+    pub(super) bytes: usize,
+}
+
+impl<'a> Frames<'a> {
+    /// Cuts up `input`, as far as it is sound.
+    pub(super) fn cut(codec: Codec, input: &'a [u8], bytes_max: usize) -> Self {
+        let mut frames = Self { requests: Vec::new(), broken: false, ends: Vec::new() };
+        let mut bytes = 0;
+        loop {
+            match frame(codec, &input[bytes..], bytes_max) {
+                Frame::Partial => break,
+                Frame::Whole(length, body)
+                    if codec.decode_requests(body, &mut frames.requests).is_ok() =>
+                {
+                    bytes += length;
+                    frames.ends.push(End { requests: frames.requests.len(), bytes });
+                }
+                Frame::TooLarge | Frame::Whole(..) => {
+                    frames.broken = true;
+                    break;
+                }
+            }
+        }
+        frames
+    }
+
+    /// The end of the last frame that is dealt with when the first `requests` are.
+    pub(super) fn end_within(&self, requests: usize) -> End {
+        let whole = self.ends.partition_point(|end| end.requests <= requests);
+        whole.checked_sub(1).map_or_else(End::default, |last| self.ends[last])
+    }
+}

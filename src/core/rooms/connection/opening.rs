@@ -1,0 +1,161 @@
+//! How a connection begins: which protocol it speaks, and whose session it is.
+//!
+//! Both protocols come to one claim, which is judged once. A ZooKeeper client that this server
+//! must not serve is met with silence, as ZooKeeper does; a native one is told why.
+
+use super::frames::{Frame, frame};
+use super::{Connection, Output, Phase};
+use crate::rooms::pipeline::{Item, ItemBody, Sender};
+use crate::rooms::tree_store::{Attached, View};
+use crate::tree::Tree;
+use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
+use crate::types::{Op, SessionId, Xid, Zxid};
+use crate::wire::jute::{ConnectRequest, ConnectResponse};
+use crate::wire::native::{GREETING_BYTES, Hello, Refusal, VERSION, Welcome, check_greeting};
+use crate::wire::{Codec, Sniffed, sniff};
+
+/// What a client asks for at its beginning, in either protocol.
+struct Claim<'a> {
+    last_zxid_seen: Zxid,
+    timeout_ms: i32,
+    session: SessionId,
+    password: &'a [u8],
+    /// Whether the answer carries the read-only flag; never in the native protocol.
+    read_only: Option<bool>,
+}
+
+impl Connection {
+    pub(super) fn shake_hands<V: View>(
+        &mut self,
+        input: &[u8],
+        view: &V,
+        out: &mut Output,
+    ) -> usize {
+        match sniff(input) {
+            Sniffed::NeedMore => 0,
+            Sniffed::Word(word) => {
+                out.word = Some(word);
+                self.phase = Phase::Closing;
+                4
+            }
+            Sniffed::Jute => self.greet_jute(input, view, out),
+            Sniffed::Native => self.greet_native(input, view, out),
+            Sniffed::Tls | Sniffed::TelnetInterrupt => self.hang_up(input, out),
+        }
+    }
+
+    fn greet_jute<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        let (length, body) = match frame(Codec::Jute, input, HANDSHAKE_FRAME_BYTES_MAX) {
+            Frame::Partial => return 0,
+            Frame::TooLarge => return self.hang_up(input, out),
+            Frame::Whole(length, body) => (length, body),
+        };
+        let Ok(request) = ConnectRequest::decode(body) else {
+            return self.hang_up(input, out);
+        };
+        let claim = Claim {
+            last_zxid_seen: request.last_zxid_seen,
+            timeout_ms: request.timeout_ms,
+            session: request.session,
+            password: &request.password,
+            read_only: request.read_only.map(|_| false),
+        };
+        self.judge(&claim, view, out);
+        length
+    }
+
+    fn greet_native<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        let Some((greeting, rest)) = input.split_first_chunk::<GREETING_BYTES>() else { return 0 };
+        self.sender = Sender { codec: Codec::Native, ..(*self.sender).clone() }.into();
+        match check_greeting(greeting) {
+            Ok(VERSION) => {}
+            Ok(_) => {
+                // Before the hello, whose shape another version may have changed.
+                self.refuse(Refusal::Version(VERSION), None, out);
+                return input.len();
+            }
+            Err(_) => return self.hang_up(input, out),
+        }
+        let (length, body) = match frame(Codec::Native, rest, HANDSHAKE_FRAME_BYTES_MAX) {
+            Frame::Partial => return 0,
+            Frame::TooLarge => return self.hang_up(input, out),
+            Frame::Whole(length, body) => (length, body),
+        };
+        let Ok(hello) = Hello::decode(body) else {
+            return self.hang_up(input, out);
+        };
+        let claim = Claim {
+            last_zxid_seen: hello.last_zxid_seen,
+            timeout_ms: hello.timeout_ms,
+            session: hello.session,
+            password: &hello.password,
+            read_only: None,
+        };
+        self.judge(&claim, view, out);
+        GREETING_BYTES + length
+    }
+
+    fn judge<V: View>(&mut self, claim: &Claim<'_>, view: &V, out: &mut Output) {
+        if claim.last_zxid_seen.to_wire() > view.read(Tree::last_applied).to_wire() {
+            return self.refuse(Refusal::Behind, claim.read_only, out);
+        }
+        let timeout_ms = claim
+            .timeout_ms
+            .clamp(self.door.min_session_timeout_ms, self.door.max_session_timeout_ms);
+        self.phase = Phase::Greeting { read_only: claim.read_only };
+        if claim.session == SessionId::NONE {
+            let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
+            let body = ItemBody::Write(self.payload(Xid(0), &op));
+            self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
+        } else if proves_ownership(view, claim) {
+            let body = ItemBody::Attach { session: claim.session, timeout_ms };
+            self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
+        } else {
+            self.refuse(Refusal::SessionExpired, claim.read_only, out);
+        }
+    }
+
+    /// The handshake's outcome arrived.
+    pub fn attached(&mut self, attached: &Attached, out: &mut Output) {
+        let Phase::Greeting { read_only } = self.phase else { return };
+        let Attached::Open { session, timeout_ms, password } = *attached else {
+            return self.refuse(Refusal::SessionExpired, read_only, out);
+        };
+        self.phase = Phase::Open;
+        self.timeout_ms = timeout_ms;
+        self.sender = Sender { session, ..(*self.sender).clone() }.into();
+        match self.sender.codec {
+            Codec::Jute => {
+                ConnectResponse { timeout_ms, session, password, read_only }.encode(&mut out.bytes)
+            }
+            Codec::Native => Welcome::Accepted { version: VERSION, session, timeout_ms, password }
+                .encode(&mut out.bytes),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Refusal, read_only: Option<bool>, out: &mut Output) {
+        self.phase = Phase::Closing;
+        out.close = true;
+        match (self.sender.codec, refusal) {
+            (Codec::Native, refusal) => Welcome::Refused(refusal).encode(&mut out.bytes),
+            (Codec::Jute, Refusal::SessionExpired) => {
+                ConnectResponse::refusal(read_only).encode(&mut out.bytes);
+            }
+            // Silence sends the client to another server.
+            (Codec::Jute, Refusal::Behind | Refusal::NotServing | Refusal::Version(_)) => {}
+        }
+    }
+
+    fn hang_up(&mut self, input: &[u8], out: &mut Output) -> usize {
+        self.phase = Phase::Closing;
+        out.close = true;
+        input.len()
+    }
+}
+
+/// Looked at before anything is taken over: whoever only knows a session's id cannot disturb it.
+fn proves_ownership<V: View>(view: &V, claim: &Claim<'_>) -> bool {
+    view.read(|tree| {
+        tree.session(claim.session).is_some_and(|record| claim.password == record.password)
+    })
+}
