@@ -2,7 +2,7 @@
 
 use super::operations::data_of;
 use super::{Client, ClientError};
-use ostler_core::types::{ErrorCode, Read, Request, Stat};
+use ostler_core::types::{Read, Request, Stat};
 use ostler_core::wire::{Codec, ReplyKind};
 
 const CONFIG_PATH: &str = "/zookeeper/config";
@@ -27,14 +27,15 @@ impl Client {
     }
 
     /// Changes the ensemble's membership if its configuration has this version, -1 for any; the
-    /// new configuration. Needs [`Protocol::ZooKeeper`](super::Protocol::ZooKeeper).
+    /// new configuration. The native protocol has no words for the change yet: a server that is
+    /// asked for it natively refuses.
     pub async fn reconfigure(
         &self,
         change: &Reconfiguration,
         version: i64,
     ) -> Result<(Option<Vec<u8>>, Stat), ClientError> {
-        if self.handle.shared.codec() != Codec::Jute {
-            return Err(ClientError::from_code(ErrorCode::Unimplemented));
+        if self.handle.shared.codec() == Codec::Native {
+            return data_of(self.ask(&Request::Reconfig).await?);
         }
         let answer = self.handle.shared.submit_encoded(ReplyKind::Data, &|xid, out| {
             encode(xid.0, change, version, out);

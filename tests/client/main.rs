@@ -1,17 +1,52 @@
-//! The client library and the shell against a running server: one that this test starts, or the one that
-//! `OSTLER_TEST_SERVER` names as `host:port`, which may be ZooKeeper's.
+//! The client library and the shell against a running server: one that this test starts, or the
+//! one that `OSTLER_TEST_SERVER` names as `host:port`. That may be ZooKeeper's, for the tests that
+//! have `zookeeper` in their names.
 
+mod protocols;
 mod server;
 mod shell;
 mod words;
 
 use ostler::client::{
     Client, ClientError, ClientOptions, CreateOptions, ErrorCode, EventKind, Multi, MultiError,
-    MultiResult, ReadResult, RemoveKind, SessionState, Watch, WatchMode, WatchedEvent,
+    MultiResult, Protocol, ReadResult, Reconfiguration, RemoveKind, SessionState, Watch, WatchMode,
+    WatchedEvent,
 };
 use ostler_core::types::Kind;
 use server::Server;
 use std::time::Duration;
+
+/// Makes of each function named one test a protocol: what a client sees must not depend on it.
+macro_rules! in_both_protocols {
+    ($($name:ident,)*) => {
+        mod zookeeper {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Protocol::ZooKeeper).await;
+            })*
+        }
+
+        mod native {
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(super::Protocol::Native).await;
+            })*
+        }
+    };
+}
+
+in_both_protocols! {
+    a_znode_lives_through_its_operations,
+    answers_come_in_the_order_of_the_questions,
+    a_multi_happens_whole_or_not_at_all,
+    watches_hear_what_they_were_set_for,
+    a_session_taken_over_keeps_ephemerals_and_watches,
+    identities_are_proven_and_open_what_they_own,
+    a_client_finds_a_restarted_server_again,
+    an_idle_client_keeps_its_session_by_pings,
+    no_server_means_connection_loss_and_no_hanging,
+    every_operation_is_answered,
+}
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -23,14 +58,13 @@ struct Playground {
 }
 
 impl Playground {
-    async fn open(name: &str) -> Self {
+    async fn open(name: &str, protocol: Protocol) -> Self {
         let server = Server::start();
-        let outside = connect(&server.address(), ClientOptions::default()).await;
-        let root = format!("/client-test-{name}-{}", std::process::id());
+        let outside = connect(&server.address(), speaking(protocol)).await;
+        let root = format!("/client-test-{name}-{protocol:?}-{}", std::process::id());
         outside.create(&root, None, &CreateOptions::default()).await.expect("a fresh root");
         outside.close().await;
-        let client =
-            connect(&format!("{}{root}", server.address()), ClientOptions::default()).await;
+        let client = connect(&format!("{}{root}", server.address()), speaking(protocol)).await;
         Self { server, client, root }
     }
 
@@ -42,6 +76,11 @@ impl Playground {
         let made = self.client.create(path, Some(b"x"), &CreateOptions::default()).await;
         assert_eq!(made.expect("creates").0, path);
     }
+}
+
+/// Options of a client that speaks this protocol.
+fn speaking(protocol: Protocol) -> ClientOptions {
+    ClientOptions { protocol, ..ClientOptions::default() }
 }
 
 async fn connect(servers: &str, options: ClientOptions) -> Client {
@@ -61,9 +100,8 @@ fn code<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Option<ErrorCode>
     result.expect_err("refused").code()
 }
 
-#[tokio::test]
-async fn a_znode_lives_through_its_operations() {
-    let place = Playground::open("life").await;
+async fn a_znode_lives_through_its_operations(protocol: Protocol) {
+    let place = Playground::open("life", protocol).await;
     let client = &place.client;
     let (path, made) =
         client.create("/a", Some(b"one"), &CreateOptions::default()).await.expect("creates");
@@ -88,9 +126,8 @@ async fn a_znode_lives_through_its_operations() {
     assert_eq!(client.exists("/a").await, Err(ClientError::SessionExpired));
 }
 
-#[tokio::test]
-async fn answers_come_in_the_order_of_the_questions() {
-    let place = Playground::open("order").await;
+async fn answers_come_in_the_order_of_the_questions(protocol: Protocol) {
+    let place = Playground::open("order", protocol).await;
     let sequential = CreateOptions::default().sequential();
     let creates = (0..500).map(|_| {
         let (client, options) = (place.client.clone(), sequential.clone());
@@ -121,9 +158,8 @@ async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> 
     running.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-#[tokio::test]
-async fn a_multi_happens_whole_or_not_at_all() {
-    let place = Playground::open("multi").await;
+async fn a_multi_happens_whole_or_not_at_all(protocol: Protocol) {
+    let place = Playground::open("multi", protocol).await;
     let client = &place.client;
     let multi = Multi::new()
         .create("/m", None, CreateOptions::default())
@@ -144,9 +180,8 @@ async fn a_multi_happens_whole_or_not_at_all() {
     assert_eq!(reads[2], ReadResult::Children(vec!["e-0000000000".into()]));
 }
 
-#[tokio::test]
-async fn watches_hear_what_they_were_set_for() {
-    let place = Playground::open("watches").await;
+async fn watches_hear_what_they_were_set_for(protocol: Protocol) {
+    let place = Playground::open("watches", protocol).await;
     let client = &place.client;
     let mut tree = client.watch("/", WatchMode::PersistentRecursive).await.expect("sets");
     let (none, mut exists) = client.exists_watched("/a").await.expect("answers");
@@ -170,10 +205,9 @@ async fn watches_hear_what_they_were_set_for() {
     assert_eq!(code(client.data_watched("/none").await), Some(ErrorCode::NoNode));
 }
 
-#[tokio::test]
-async fn a_session_taken_over_keeps_ephemerals_and_watches() {
-    let place = Playground::open("takeover").await;
-    let first = place.another(ClientOptions::default()).await;
+async fn a_session_taken_over_keeps_ephemerals_and_watches(protocol: Protocol) {
+    let place = Playground::open("takeover", protocol).await;
+    let first = place.another(speaking(protocol)).await;
     first.create("/e", None, &CreateOptions::of(Kind::Ephemeral)).await.expect("creates");
     assert_eq!(first.ephemerals("/").await.expect("lists"), ["/e"]);
     let (_, _, mut data) = first.data_watched("/e").await.expect("reads");
@@ -182,7 +216,7 @@ async fn a_session_taken_over_keeps_ephemerals_and_watches() {
     let ticket = first.ticket();
     // The server closes the older connection of a session; the second client leaves at once and
     // the first one comes back.
-    let options = ClientOptions { session: Some(ticket), ..ClientOptions::default() };
+    let options = ClientOptions { session: Some(ticket), ..speaking(protocol) };
     drop(place.another(options.clone()).await);
     assert_eq!(states.next().await, Some(SessionState::Disconnected));
     assert!(first.await_connected(PATIENCE).await.is_connected());
@@ -204,9 +238,8 @@ async fn a_session_taken_over_keeps_ephemerals_and_watches() {
     assert_eq!(gone.expect_err("the session has ended"), ClientError::SessionExpired);
 }
 
-#[tokio::test]
-async fn identities_are_proven_and_open_what_they_own() {
-    let place = Playground::open("auth").await;
+async fn identities_are_proven_and_open_what_they_own(protocol: Protocol) {
+    let place = Playground::open("auth", protocol).await;
     place.client.add_auth("digest", b"hal:nine").await.expect("is taken");
     let ids = place.client.who_am_i().await.expect("answers");
     assert!(ids.iter().any(|id| id.scheme == "digest" && id.id == "hal"), "{ids:?}");
@@ -214,7 +247,7 @@ async fn identities_are_proven_and_open_what_they_own() {
     options.acl[0].scheme = "auth".into();
     options.acl[0].id = String::new();
     place.client.create("/mine", None, &options).await.expect("creates");
-    let stranger = place.another(ClientOptions::default()).await;
+    let stranger = place.another(speaking(protocol)).await;
     assert_eq!(code(stranger.data("/mine").await), Some(ErrorCode::NoAuth));
     let (acl, _) = place.client.acl("/mine").await.expect("reads");
     assert_eq!(acl[0].scheme, "digest");
@@ -225,10 +258,9 @@ async fn identities_are_proven_and_open_what_they_own() {
     assert_eq!(stranger.state(), SessionState::AuthFailed);
 }
 
-#[tokio::test]
-async fn a_client_finds_a_restarted_server_again() {
+async fn a_client_finds_a_restarted_server_again(protocol: Protocol) {
     let mut server = Server::start_own();
-    let client = connect(&server.address(), ClientOptions::default()).await;
+    let client = connect(&server.address(), speaking(protocol)).await;
     client.create("/e", None, &CreateOptions::of(Kind::Ephemeral)).await.expect("creates");
     let mut tree = client.watch("/", WatchMode::PersistentRecursive).await.expect("sets");
     let (_, _, mut data) = client.data_watched("/e").await.expect("reads");
@@ -248,11 +280,10 @@ async fn a_client_finds_a_restarted_server_again() {
     client.close().await;
 }
 
-#[tokio::test]
-async fn an_idle_client_keeps_its_session_by_pings() {
-    let place = Playground::open("pings").await;
+async fn an_idle_client_keeps_its_session_by_pings(protocol: Protocol) {
+    let place = Playground::open("pings", protocol).await;
     let session_timeout = Duration::from_millis(1_000);
-    let idle = place.another(ClientOptions { session_timeout, ..ClientOptions::default() }).await;
+    let idle = place.another(ClientOptions { session_timeout, ..speaking(protocol) }).await;
     idle.create("/e", None, &CreateOptions::of(Kind::Ephemeral)).await.expect("creates");
     let mut states = idle.session_events();
     let quiet = tokio::time::timeout(idle.session_timeout() * 3, states.next()).await;
@@ -262,18 +293,44 @@ async fn an_idle_client_keeps_its_session_by_pings() {
     drop(idle);
     let (_, mut gone) = place.client.exists_watched("/e").await.expect("answers");
     assert_eq!(next_shown(&mut gone).await, "NodeDeleted /e");
-    let options = ClientOptions { session: Some(ticket), ..ClientOptions::default() };
+    let options = ClientOptions { session: Some(ticket), ..speaking(protocol) };
     let late = Client::connect(&place.server.address(), options).await;
     assert_eq!(late.expect_err("the session has expired"), ClientError::SessionExpired);
 }
 
-#[tokio::test]
-async fn no_server_means_connection_loss_and_no_hanging() {
+async fn no_server_means_connection_loss_and_no_hanging(protocol: Protocol) {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
     let address = unused.local_addr().expect("has one").to_string();
     drop(unused);
-    let client = Client::open(&address, ClientOptions::default()).expect("a good string");
+    let client = Client::open(&address, speaking(protocol)).expect("a good string");
     assert_eq!(client.data("/a").await, Err(ClientError::ConnectionLoss));
     client.close().await;
     assert_eq!(client.state(), SessionState::Closed);
+}
+
+async fn every_operation_is_answered(protocol: Protocol) {
+    let place = Playground::open("operations", protocol).await;
+    let client = &place.client;
+    let container = client.create("/c", None, &CreateOptions::of(Kind::Container)).await;
+    assert_eq!(container.expect("creates").0, "/c");
+    let ttl = CreateOptions { ttl_ms: 60_000, ..CreateOptions::of(Kind::Ttl) };
+    assert_eq!(client.create("/t", Some(b""), &ttl).await.expect("creates").0, "/t");
+    assert_eq!(client.data("/t").await.expect("reads").0, Some(Vec::new()));
+    let (config, _) = client.config().await.expect("reads");
+    assert!(config.is_some());
+    // Neither is set up at this server, and both are refused by it and not on the way.
+    let change = Reconfiguration { leaving: Some("1".into()), ..Reconfiguration::default() };
+    let reconfigured = client.reconfigure(&change, -1).await;
+    assert_eq!(code(reconfigured), Some(ErrorCode::ReconfigDisabled));
+    assert_eq!(client.sasl(b"token").await, Ok(None));
+    let mut child = client.watch("/c", WatchMode::Persistent).await.expect("sets");
+    client.check_watches("/c", RemoveKind::Any).await.expect("is there");
+    assert_eq!(code(client.check_watches("/t", RemoveKind::Any).await), Some(ErrorCode::NoWatcher));
+    place.make("/c/1").await;
+    assert_eq!(next_shown(&mut child).await, "NodeChildrenChanged /c");
+    let multi = client.multi(Multi::new().set_data("/c/1", None, 0).delete("/t", -1)).await;
+    assert!(matches!(multi.expect("both happen")[..], [MultiResult::DataSet(_), _]));
+    let (names, stat) = client.children("/").await.expect("lists");
+    assert_eq!((names.len(), stat.num_children), (1, 1));
+    client.sync("/").await.expect("syncs");
 }

@@ -4,8 +4,35 @@ use crate::server::Server;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+/// Makes of each function named one test a protocol.
+macro_rules! in_both_protocols {
+    ($($name:ident,)*) => {
+        mod zookeeper {
+            $(#[test]
+            fn $name() {
+                super::$name(&[]);
+            })*
+        }
+
+        mod native {
+            $(#[test]
+            fn $name() {
+                super::$name(&["--native"]);
+            })*
+        }
+    };
+}
+
+in_both_protocols! {
+    one_command_prints_and_exits,
+    failures_have_texts_and_exit_codes,
+    programs_get_json,
+    a_prompt_keeps_session_watches_and_history,
+}
+
 struct Shell {
     server: Server,
+    options: &'static [&'static str],
     root: String,
 }
 
@@ -23,19 +50,20 @@ impl From<Output> for Printed {
 }
 
 impl Shell {
-    fn open(name: &str) -> Self {
+    /// One that is always given these options.
+    fn open(name: &str, options: &'static [&'static str]) -> Self {
         let server = Server::start();
-        let root = format!("/shell-test-{name}-{}", std::process::id());
-        let shell = Self { server, root };
+        let root = format!("/shell-test-{name}-{}{}", std::process::id(), options.concat());
+        let shell = Self { server, options, root };
         let made = shell.once(&["create", &shell.root]);
         assert_eq!((made.err, made.code), (format!("Created {}\n", shell.root), Some(0)));
         shell
     }
 
-    fn process(&self, options: &[&str]) -> Command {
+    fn process(&self, words: &[&str]) -> Command {
         let home = std::env::temp_dir();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ostler"));
-        command.args(["shell", "-server", &self.server.address()]).args(options);
+        command.args(["shell", "-server", &self.server.address()]).args(self.options).args(words);
         command.env("HOME", home.join("ostler-no-such-home")).stdin(Stdio::null());
         command
     }
@@ -56,9 +84,8 @@ impl Shell {
     }
 }
 
-#[test]
-fn one_command_prints_and_exits() {
-    let shell = Shell::open("once");
+fn one_command_prints_and_exits(options: &'static [&'static str]) {
+    let shell = Shell::open("once", options);
     let path = format!("{}/a", shell.root);
     assert_eq!(shell.once(&["create", &path, "hello"]).err, format!("Created {path}\n"));
     assert_eq!(shell.once(&["get", &path]).out, "hello\n");
@@ -73,9 +100,8 @@ fn one_command_prints_and_exits() {
     assert_eq!((whole.out.as_str(), whole.err.as_str(), whole.code), ("", "", Some(0)));
 }
 
-#[test]
-fn failures_have_texts_and_exit_codes() {
-    let shell = Shell::open("failures");
+fn failures_have_texts_and_exit_codes(options: &'static [&'static str]) {
+    let shell = Shell::open("failures", options);
     let missing = format!("{}/missing", shell.root);
     let fails = |words: &[&str], text: &str, code: i32| {
         let printed = shell.once(words);
@@ -91,9 +117,8 @@ fn failures_have_texts_and_exit_codes() {
     fails(&["nosuch"], "Command not found: Command not found nosuch", 127);
 }
 
-#[test]
-fn programs_get_json() {
-    let shell = Shell::open("json");
+fn programs_get_json(options: &'static [&'static str]) {
+    let shell = Shell::open("json", options);
     let root = &shell.root;
     assert_eq!(shell.once(&["--json", "ls", root]).out, "{\"names\":[]}\n");
     let got = shell.once(&["--json", "get", "-s", root]).out;
@@ -103,9 +128,8 @@ fn programs_get_json() {
     assert_eq!(missing.code, Some(1));
 }
 
-#[test]
-fn a_prompt_keeps_session_watches_and_history() {
-    let shell = Shell::open("prompt");
+fn a_prompt_keeps_session_watches_and_history(options: &'static [&'static str]) {
+    let shell = Shell::open("prompt", options);
     let root = &shell.root;
     let printed = shell.typed(&format!(
         "create -e {root}/e x\ngetEphemerals {root}\naddWatch {root}\nset {root}/e y\n\

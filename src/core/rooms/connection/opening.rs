@@ -126,7 +126,7 @@ impl Connection {
         self.sender = Sender { session, ..(*self.sender).clone() }.into();
         match self.sender.codec {
             Codec::Jute => {
-                ConnectResponse { timeout_ms, session, password, read_only }.encode(&mut out.bytes)
+                ConnectResponse { timeout_ms, session, password, read_only }.encode(&mut out.bytes);
             }
             Codec::Native => Welcome::Accepted { version: VERSION, session, timeout_ms, password }
                 .encode(&mut out.bytes),
