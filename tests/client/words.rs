@@ -2,7 +2,7 @@
 
 use super::{Playground, connect};
 use crate::server::Server;
-use ostler::client::{Client, ClientOptions, CreateOptions};
+use ostler::client::{Client, ClientOptions, CreateOptions, Protocol};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -53,7 +53,7 @@ async fn an_exceeded_soft_quota_is_logged_once() {
 
 #[tokio::test]
 async fn versions_carry_the_date_of_the_build() {
-    let playground = Playground::open("version").await;
+    let playground = Playground::open("version", Protocol::ZooKeeper).await;
     let answer = ask(&playground.server, "srvr");
     let first = answer.lines().next().expect("has a line");
     let (version, date) = first.split_once(", built on ").expect("has a date");
@@ -64,7 +64,7 @@ async fn versions_carry_the_date_of_the_build() {
 
 #[tokio::test]
 async fn hash_lists_past_digests_at_round_zxids() {
-    let playground = Playground::open("hash").await;
+    let playground = Playground::open("hash", Protocol::ZooKeeper).await;
     playground.make("/a").await;
     for _ in 0..260 {
         playground.client.set_data("/a", Some(b"x"), -1).await.expect("sets");
