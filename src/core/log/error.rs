@@ -36,10 +36,13 @@ pub enum LogError {
     },
     /// The records right after a position are not in the log.
     #[error(
-        "the log begins after zxid {oldest}, so what follows zxid {after} is gone: restore the \
-         older log files, or a snapshot at zxid {oldest} or later"
+        "{file} is the oldest log file and begins after zxid {oldest}, so what follows zxid \
+         {after} is gone; nothing was changed: restore the older log files, or a snapshot at zxid \
+         {oldest} or later"
     )]
     Gap {
+        /// The oldest log file that can be replayed.
+        file: String,
         /// Where replay was asked to begin.
         after: Zxid,
         /// The first position the log can be replayed from.
@@ -47,10 +50,12 @@ pub enum LogError {
     },
     /// A snapshot is newer than the end of the log.
     #[error(
-        "the log ends at zxid {end} but there is a snapshot at zxid {snapshot}: log files are \
-         missing; restore them, or move the whole directory away"
+        "{file} is a snapshot at zxid {snapshot} but the log ends at zxid {end}: log files are \
+         missing; nothing was changed: restore them, or move the whole directory away"
     )]
     Behind {
+        /// The newest snapshot's file.
+        file: String,
         /// Where the log ends.
         end: Zxid,
         /// The newest snapshot.

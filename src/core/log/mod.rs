@@ -374,9 +374,13 @@ impl<D: Disk> Log<D> {
     }
 
     fn check_reaches_back(&self, after: Zxid) -> Result<(), LogError> {
-        let bases = self.segments.iter().filter(|segment| segment.base);
-        let oldest = bases.map(|segment| segment.previous).max().unwrap_or_default();
-        if after < oldest { Err(LogError::Gap { after, oldest }) } else { Ok(()) }
+        let base = self.segments.iter().rfind(|segment| segment.base);
+        match base {
+            Some(Segment { name, previous: oldest, .. }) if after < *oldest => {
+                Err(LogError::Gap { file: self.disk.place(name), after, oldest: *oldest })
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     fn check_usable(&self) -> Result<(), LogError> {

@@ -187,8 +187,9 @@ impl Survey {
 /// Picks the newest valid snapshot the log continues.
 fn choose_snapshot<D: Disk>(log: &mut Log<D>, recovered: &mut Recovered) -> Result<(), LogError> {
     let snapshots = snapshot::list(&mut log.disk)?;
-    if let Some(&snapshot) = snapshots.first().filter(|&&zxid| zxid > log.last_zxid) {
-        return Err(LogError::Behind { end: log.last_zxid, snapshot });
+    if let Some(&snapshot_at) = snapshots.first().filter(|&&zxid| zxid > log.last_zxid) {
+        let file = log.disk.place(&snapshot::name(snapshot_at));
+        return Err(LogError::Behind { file, end: log.last_zxid, snapshot: snapshot_at });
     }
     for zxid in snapshots {
         match snapshot::verify(&mut log.disk, zxid) {
@@ -203,7 +204,9 @@ fn choose_snapshot<D: Disk>(log: &mut Log<D>, recovered: &mut Recovered) -> Resu
             Err(error) => return Err(error),
         }
     }
-    log.check_reaches_back(recovered.snapshot.unwrap_or(Zxid::ZERO))
+    let reaches_back = log.check_reaches_back(recovered.snapshot.unwrap_or(Zxid::ZERO));
+    // A damaged snapshot is the cause then, and what the operator has to mend.
+    reaches_back.map_err(|gap| recovered.damaged_snapshots.first().cloned().unwrap_or(gap))
 }
 
 fn remove_leftovers<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogError> {

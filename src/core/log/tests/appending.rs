@@ -148,7 +148,8 @@ fn after_a_rebase_the_log_continues_a_received_snapshot() {
     let (mut log, recovered) = open(&mut disk).unwrap();
     assert_eq!((recovered.last_zxid, recovered.snapshot), (Zxid(1003), Some(Zxid(1000))));
     assert_eq!(replayed(&mut log, 1000).unwrap(), [1001, 1002, 1003]);
-    let gap = LogError::Gap { after: Zxid(9), oldest: Zxid(1000) };
+    let file = "log.00000000000003e9".to_owned();
+    let gap = LogError::Gap { file, after: Zxid(9), oldest: Zxid(1000) };
     assert_eq!(replayed(&mut log, 9), Err(gap));
     assert!(matches!(log.rebase(Zxid(7)), Err(LogError::OutOfOrder { .. })));
 }
