@@ -206,8 +206,16 @@ impl Talk {
 
     fn offer(&mut self, bytes: &[u8]) -> usize {
         let started = Instant::now();
-        let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
         let view = self.hub.shared.view.clone();
+        if self.machine.is_watching() {
+            // First how far events have been posted, then what has been posted, and only then
+            // the state: see `Connection::handed`.
+            let upto = view.delivered();
+            self.hub.sort();
+            self.take_posts();
+            self.machine.handed(upto);
+        }
+        let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
         let consumed = self.machine.receive(bytes, &view, &mut out);
         let answered = u64::from(out.answered);
         if answered > 0 {
@@ -236,7 +244,16 @@ impl Talk {
     }
 
     fn collect(&mut self) {
-        for post in self.lane.take() {
+        if self.take_posts() && !self.unread.is_empty() {
+            self.offer_unread();
+        }
+    }
+
+    /// Takes in what lies in the lane; false if there was nothing.
+    fn take_posts(&mut self) -> bool {
+        let posts = self.lane.take();
+        let any = !posts.is_empty();
+        for post in posts {
             let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
             match post {
                 Post::Parcel(parcel) => {
@@ -251,10 +268,8 @@ impl Talk {
                 Post::Kick(_) => self.machine.kicked(&mut out),
             }
             self.perform(Instant::now(), out);
-            if !self.unread.is_empty() {
-                self.offer_unread();
-            }
         }
+        any
     }
 
     async fn answer_word(&mut self) {

@@ -52,6 +52,7 @@ impl Lane {
 /// One connection arbiter's shared state.
 pub(crate) struct Hub {
     pub(crate) shared: Shared,
+    arbiter: usize,
     lanes: RefCell<HashMap<ConnectionId, Rc<Lane>>>,
     heard: RefCell<Vec<Rc<Lane>>>,
 }
@@ -59,8 +60,9 @@ pub(crate) struct Hub {
 impl Hub {
     /// Starts the hub of the arbiter it is called on.
     pub(crate) fn start(shared: Shared, arbiter: usize, touch_every: Duration) -> Rc<Self> {
-        let hub = Rc::new(Self { shared, lanes: RefCell::default(), heard: RefCell::default() });
-        actix_rt::spawn(Self::distribute(hub.clone(), arbiter));
+        let (lanes, heard) = (RefCell::default(), RefCell::default());
+        let hub = Rc::new(Self { shared, arbiter, lanes, heard });
+        actix_rt::spawn(Self::distribute(hub.clone()));
         actix_rt::spawn(Self::report(hub.clone(), touch_every));
         hub
     }
@@ -84,25 +86,32 @@ impl Hub {
         }
     }
 
-    async fn distribute(hub: Rc<Self>, arbiter: usize) {
+    /// Puts what lies in this arbiter's postbox into the lanes of its connections. A connection
+    /// that has to see what has been posted so far calls it and then takes from its lane: all
+    /// on one thread and without an await, so no post is ever in between.
+    pub(crate) fn sort(&self) {
+        let mut gone = Vec::new();
+        let lanes = self.lanes.borrow();
+        for post in self.shared.postboxes.of(self.arbiter).take() {
+            if let Some(lane) = lanes.get(&post.connection()) {
+                lane.inbox.borrow_mut().push(post);
+                lane.bell.notify_one();
+            } else {
+                gone.push(post.connection());
+            }
+        }
+        drop(lanes);
+        if !gone.is_empty() {
+            // A watch may have been set for a connection after its end had been told.
+            self.shared.rooms.watch_fanout(watch_fanout::Input::Closed(gone));
+        }
+    }
+
+    async fn distribute(hub: Rc<Self>) {
         let postboxes = hub.shared.postboxes.clone();
         loop {
-            let posts = postboxes.of(arbiter).collect().await;
-            let mut gone = Vec::new();
-            let lanes = hub.lanes.borrow();
-            for post in posts {
-                if let Some(lane) = lanes.get(&post.connection()) {
-                    lane.inbox.borrow_mut().push(post);
-                    lane.bell.notify_one();
-                } else {
-                    gone.push(post.connection());
-                }
-            }
-            drop(lanes);
-            if !gone.is_empty() {
-                // A watch may have been set for a connection after its end had been told.
-                hub.shared.rooms.watch_fanout(watch_fanout::Input::Closed(gone));
-            }
+            postboxes.of(hub.arbiter).rung().await;
+            hub.sort();
         }
     }
 

@@ -34,15 +34,14 @@ pub(crate) struct Postbox {
 }
 
 impl Postbox {
-    /// Waits until something has been posted, and takes it all.
-    pub(crate) async fn collect(&self) -> Vec<Post> {
-        loop {
-            let posts = std::mem::take(&mut *self.posts.lock());
-            if !posts.is_empty() {
-                return posts;
-            }
-            self.bell.notified().await;
-        }
+    /// Waits until something has been posted since it last returned.
+    pub(crate) async fn rung(&self) {
+        self.bell.notified().await;
+    }
+
+    /// Takes all that lies in it.
+    pub(crate) fn take(&self) -> Vec<Post> {
+        std::mem::take(&mut *self.posts.lock())
     }
 }
 

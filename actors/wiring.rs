@@ -79,7 +79,7 @@ pub(crate) fn start(
     let pipeline = settle(&spine, Room::new(Pipeline::default(), room, clock));
     let peer = settle(&spine, Room::new(Peer::default(), PeerRoom { rooms: book.clone() }, clock));
     let tree_store = settle(&spine, tree_store(plan, replayed));
-    let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone() };
+    let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone(), view: plan.view.clone() };
     let watch_fanout = settle(&spine, Room::new(WatchFanout::new(plan.hash_seed), fanout, clock));
     let session_sweeper = settle(&spine, sweeper(plan));
     let log_writer = settle(&arbiters.log.handle(), log_writer(plan, log));

@@ -1,11 +1,14 @@
 //! One socket's side of the conversation: handshake, order of replies, what is answered in place
 //! and what travels.
 //!
-//! The lane is simple: while nothing of this connection is under way and it holds no watch, reads
-//! are answered in place. Otherwise everything travels the one FIFO through pipeline, tree store
-//! and fan-out, whose order is the order of the socket. So a write is never held back by a read
-//! before it, and no reply overtakes another. Auth packets stand outside that order, as in
-//! ZooKeeper.
+//! The lane is simple: while nothing of this connection is under way, reads are answered in place.
+//! Otherwise everything travels the one FIFO through pipeline, tree store and fan-out, whose order
+//! is the order of the socket. So a write is never held back by a read before it, and no reply
+//! overtakes another. Auth packets stand outside that order, as in ZooKeeper.
+//!
+//! A connection that watches has one condition more, so that events come before data: the state
+//! it would be shown must not be newer than the events it has been handed. See
+//! [`Connection::handed`].
 //!
 //! Which protocol a client speaks is settled in `opening`; from there on it is a codec and makes
 //! no difference. No socket is touched here; the room reads and writes it.
@@ -20,7 +23,6 @@ use super::answer::Reader;
 use super::pipeline::{Item, ItemBody, Sender, Submission};
 use super::tree_store::View;
 use crate::auth::{AuthRules, prove, super_id};
-use crate::tree::Tree;
 use crate::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use crate::types::{AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid};
 use crate::wire::{Codec, Decoded, FourLetterWord, txn};
@@ -83,6 +85,7 @@ pub struct Connection {
     /// than the output had room for.
     ahead: usize,
     watching: bool,
+    handed: Zxid,
     /// Negotiated timeout in milliseconds, 0 before the handshake is over.
     pub timeout_ms: i32,
 }
@@ -105,6 +108,7 @@ impl Connection {
             flight: Flight::default(),
             ahead: 0,
             watching: false,
+            handed: Zxid::ZERO,
             timeout_ms: 0,
         }
     }
@@ -122,6 +126,23 @@ impl Connection {
     /// Whether so much travels, by count or by bytes, that the socket is not to be read.
     pub fn is_full(&self) -> bool {
         self.flight.is_full()
+    }
+
+    /// Whether it has asked for a watch. Only then [`Self::handed`] matters.
+    pub fn is_watching(&self) -> bool {
+        self.watching
+    }
+
+    /// Every event of this connection with a zxid up to `upto` stands in the output before
+    /// whatever it says from here on.
+    ///
+    /// The room learns `upto` from the fan-out, then takes in what has been posted, then tells;
+    /// in this order, because an event is posted before its zxid counts as delivered. So a state
+    /// at or before `upto` may be shown in place: its events have been written before it. Nor
+    /// can an event of a later change have slipped in before that state: it would have been
+    /// posted after the tree had moved past `upto`, and then no state is shown in place.
+    pub fn handed(&mut self, upto: Zxid) {
+        self.handed = upto;
     }
 
     /// Whether the handshake is still to be made.
@@ -181,15 +202,16 @@ impl Connection {
             {
                 break;
             }
-            if self.in_flight() == 0 && items.is_empty() && !self.watching {
+            if self.in_flight() == 0 && items.is_empty() {
                 let run = rest.iter().take_while(|(_, request, _)| is_local(request)).count();
-                if run > 0 {
-                    let answered = self.answer_here(&rest[..run], view, out);
+                if run > 0
+                    && let Some(answered) = self.answer_here(&rest[..run], view, out)
+                {
                     rest = &rest[answered..];
                     continue;
                 }
             }
-            self.admit(first, view, &mut items, out);
+            self.admit(first, &mut items, out);
             rest = others;
         }
         self.submit(items, out);
@@ -197,12 +219,20 @@ impl Connection {
     }
 
     /// Answers a run of requests under one read lock, so that they all see one state. Returns
-    /// how many there was room for.
-    fn answer_here<V: View>(&mut self, run: &[Decoded<'_>], view: &V, out: &mut Output) -> usize {
+    /// how many there was room for, or `None` if that state is newer than the events handed over.
+    fn answer_here<V: View>(
+        &mut self,
+        run: &[Decoded<'_>],
+        view: &V,
+        out: &mut Output,
+    ) -> Option<usize> {
         let sender = self.sender.clone();
         let reader = Reader { codec: sender.codec, session: sender.session, ids: &sender.ids };
-        let mut answered = 0;
         view.read(|tree| {
+            if self.watching && tree.last_applied() > self.handed {
+                return None;
+            }
+            let mut answered = 0;
             for (xid, request, _) in run {
                 if out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX {
                     break;
@@ -220,31 +250,29 @@ impl Connection {
                     break;
                 }
             }
-        });
-        answered
+            Some(answered)
+        })
     }
 
     /// Takes in a request that is not answered in place.
-    fn admit<V: View>(
+    fn admit(
         &mut self,
         (xid, request, body): &Decoded<'_>,
-        view: &V,
         items: &mut Vec<Item>,
         out: &mut Output,
     ) {
         let travel = || ItemBody::Travel(Bytes::copy_from_slice(body));
         let body = match request {
-            // Behind requests under way a ping keeps its place, as every reply does.
-            Request::Ping if self.in_flight() > 0 || !items.is_empty() => travel(),
-            Request::Ping => {
-                let zxid = view.read(Tree::last_applied);
-                self.sender.codec.encode_reply(Xid::PING, zxid, &Reply::Done, &mut out.bytes);
-                out.answered += 1;
-                return;
-            }
             Request::Auth { scheme, auth } => {
                 self.submit(core::mem::take(items), out);
                 self.authenticate(*xid, scheme, auth, out);
+                if self.watching && matches!(self.phase, Phase::Open) {
+                    // Answered already; it travels to tell the fan-out by which identities the
+                    // events of this connection are judged from here on.
+                    items.push(Item { xid: *xid, body: travel() });
+                } else {
+                    out.answered += 1;
+                }
                 return;
             }
             Request::Write(op) => ItemBody::Write(self.payload(*xid, op)),
@@ -270,7 +298,13 @@ impl Connection {
                 let op = Op::Fail(ErrorCode::ReconfigDisabled);
                 ItemBody::Write(self.payload(*xid, &op))
             }
-            Request::Sync(_) | Request::WhoAmI | Request::Sasl(_) | Request::Malformed => travel(),
+            // A ping too: its reply shows a zxid, and from the last zxid it has seen a client
+            // reckons which events it missed.
+            Request::Ping
+            | Request::Sync(_)
+            | Request::WhoAmI
+            | Request::Sasl(_)
+            | Request::Malformed => travel(),
         };
         items.push(Item { xid: *xid, body });
     }
@@ -295,7 +329,6 @@ impl Connection {
             }
         };
         self.sender.codec.encode_reply(xid, Zxid::ZERO, &reply, &mut out.bytes);
-        out.answered += 1;
     }
 
     fn payload(&self, xid: Xid, op: &Op<'_>) -> Bytes {

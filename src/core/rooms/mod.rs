@@ -6,11 +6,15 @@
 
 pub mod answer;
 pub mod connection;
+#[cfg(test)]
+mod connection_lane_test;
 pub mod log_writer;
 pub mod peer;
 pub mod pipeline;
 mod quota_warnings;
 pub mod session_sweeper;
+#[cfg(test)]
+mod stage_test;
 pub mod tree_store;
 mod watch_catch_up;
 pub mod watch_fanout;

@@ -237,7 +237,9 @@ impl Turn {
             effects.push(Effect::Opened(self.opened));
         }
         effects.extend(self.renewed.into_iter().map(|(s, timeout)| Effect::Renewed(s, timeout)));
-        if !self.steps.is_empty() {
+        // An empty delivery too says how far the tree has moved: connections that watch read in
+        // place only where the fan-out has caught up.
+        if !self.steps.is_empty() || self.txns > 0 {
             effects.push(Effect::Deliver(Delivery { upto, steps: self.steps }));
         }
         effects.extend(self.attached.into_iter().map(|(c, a)| Effect::Attached(c, a)));
@@ -386,7 +388,13 @@ fn travel(tree: &Tree, frame: &Bytes, sender: &Arc<Sender>, watched: &mut bool, 
             let out = turn.reply_to(sender.connection);
             reader.other(tree.last_applied(), xid, &request, out);
         }
-        Request::Write(_) | Request::Reconfig | Request::Auth { .. } | Request::CloseSession => {
+        Request::Auth { .. } => {
+            let (connection, ids) = (sender.connection, sender.ids.clone());
+            turn.steps.push(Step::Identities { connection, ids });
+            // The connection has answered it; no bytes follow, but it is no longer under way.
+            turn.reply_to(connection);
+        }
+        Request::Write(_) | Request::Reconfig | Request::CloseSession => {
             unreachable!("never sent on as a traveller")
         }
     }
