@@ -3,6 +3,7 @@
 //! have `zookeeper` in their names.
 
 mod protocols;
+mod race;
 mod server;
 mod shell;
 mod words;
