@@ -42,11 +42,7 @@ impl Reader<'_> {
                 false
             }
             Read::Exists { path, watch } => {
-                let found = if path.contains('\0') {
-                    Err(ErrorCode::BadArguments)
-                } else {
-                    tree.exists(path, self.ids)
-                };
+                let found = tree.exists(path, self.ids);
                 encode(&found.map_or_else(Reply::Error, Reply::Stat));
                 *watch && matches!(found, Ok(_) | Err(ErrorCode::NoNode))
             }

@@ -5,6 +5,8 @@
 //! simulator carries the effects out and feeds completions back as inputs.
 
 pub mod answer;
+#[cfg(test)]
+mod answer_test;
 pub mod connection;
 #[cfg(test)]
 mod connection_lane_test;
@@ -16,6 +18,8 @@ pub mod session_sweeper;
 #[cfg(test)]
 mod stage_test;
 pub mod tree_store;
+#[cfg(test)]
+mod tree_store_test;
 mod watch_catch_up;
 pub mod watch_fanout;
 
