@@ -21,6 +21,7 @@ COMPAT = HERE.parent / "compat"
 sys.path[:0] = [str(HERE), str(COMPAT), str(COMPAT / "differ")]
 
 import attacks  # noqa: E402
+import native  # noqa: E402
 from server import Server  # noqa: E402
 from witness import Witness  # noqa: E402
 
@@ -45,8 +46,11 @@ def all_attacks(kind):
         ("idle connections", lambda target: attacks.idle_connections(
             target, IDLE_CONNECTIONS, IDLE_BYTES_MAX))]
     if kind == "ostler":
-        # Apache keeps unread answers without a bound.
+        # Apache keeps unread answers without a bound, and speaks its own protocol alone.
         listed.append(("never reads", lambda target: attacks.never_reads(
+            target, UNREAD_BYTES_MAX)))
+        listed += native.ATTACKS
+        listed.append(("native: never reads", lambda target: native.never_reads(
             target, UNREAD_BYTES_MAX)))
     return listed
 
@@ -117,7 +121,7 @@ def main():
     parser.add_argument("--server", choices=("ostler", "apache"), default="ostler")
     parser.add_argument("--port", type=int, default=22400)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", help="only this attack")
+    parser.add_argument("--only", help="only attacks whose names begin so")
     options = parser.parse_args()
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(OPEN_FILES, hard), hard))
@@ -127,7 +131,7 @@ def main():
             door = Door(server, options.seed)
             door.measure_baseline()
             for name, function in all_attacks(options.server):
-                if options.only in (None, name):
+                if name.startswith(options.only or ""):
                     door.attack(name, function)
             door.witness.close()
     print(f"{door.passed} passed, {door.failed} failed")
