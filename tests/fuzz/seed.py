@@ -60,6 +60,20 @@ def native():
                 keep("sniff", frame)
 
 
+def conversations():
+    """Requests of each protocol, eight in a row, behind a session that is open; and an opening."""
+    jute = [line.split(" ")[2] for line in (GOLDEN / "jute.txt").read_text().splitlines()
+            if line.startswith("request ") and not line.startswith("request connect ")]
+    native = [line.rsplit(": ", 1)[1] for line in (GOLDEN / "native.txt").read_text().splitlines()
+              if line.startswith("request ")]
+    for opened, frames in ((0, jute), (1, native)):
+        for at in range(0, len(frames), 8):
+            keep("conversation", bytes([opened, 4]) + bytes.fromhex("".join(frames[at:at + 8])))
+    opening = [line.rsplit(": ", 1)[1] for line in (GOLDEN / "native.txt").read_text().splitlines()
+               if line.startswith(("greeting", "hello"))]
+    keep("conversation", bytes([2, 1]) + bytes.fromhex("".join(opening)))
+
+
 def others():
     """Four-letter words, and a transaction of each shape as the format's test has it."""
     for word in (b"ruok", b"stmk\0\0\0\0\0\0\0\0", b"\x16\x03\x01\x02", b"\xff\xf4\xff\xfd"):
@@ -75,4 +89,5 @@ def others():
 if __name__ == "__main__":
     jute()
     native()
+    conversations()
     others()
