@@ -5,14 +5,16 @@
 
 use crate::counters::ConnectionCounters;
 use crate::hub::{Hub, Lane};
+use crate::ledger::Ledger;
 use crate::postbox::Post;
 use ostler_core::rooms::connection::{Connection, Output};
 use ostler_core::rooms::pipeline;
+use ostler_core::rooms::tree_store::View;
+use ostler_core::tree::Tree;
 use ostler_core::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use ostler_core::types::{ConnectionId, SessionId};
 use ostler_core::wire::FourLetterWord;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,15 +41,16 @@ pub(crate) async fn converse(
     counters: Arc<ConnectionCounters>,
 ) {
     let lane = hub.enter(id);
+    let all = hub.shared.counters.clone();
     let mut talk = Talk {
         hub: hub.clone(),
         lane,
         socket,
         machine,
+        ledger: Ledger::new(counters.clone(), all, id.arbiter(), hub.shared.clock),
         counters,
         unread: Vec::new(),
         unsent: Vec::new(),
-        pending: VecDeque::new(),
         word: None,
         stalled: false,
         close: false,
@@ -66,11 +69,10 @@ struct Talk {
     lane: Rc<Lane>,
     socket: TcpStream,
     machine: Connection,
+    ledger: Ledger,
     counters: Arc<ConnectionCounters>,
     unread: Vec<u8>,
     unsent: Vec<u8>,
-    /// Requests that travel: when they were read, and how many.
-    pending: VecDeque<(Instant, usize)>,
     word: Option<FourLetterWord>,
     stalled: bool,
     close: bool,
@@ -104,6 +106,7 @@ impl Talk {
                 Wake::Socket | Wake::Again if self.close => {}
                 Wake::Socket | Wake::Again => {
                     if self.may_read() && !self.read().await {
+                        self.hub.shared.counters.dropped.fetch_add(1, Ordering::Relaxed);
                         return;
                     }
                 }
@@ -118,6 +121,8 @@ impl Talk {
 
     async fn wait(&self, deadline: tokio::time::Instant) -> Wake {
         let may_read = self.may_read() && !self.close;
+        let interest = u8::from(may_read) + 4 * u8::from(!self.unsent.is_empty());
+        self.counters.interest.store(interest, Ordering::Relaxed);
         let readable = async {
             if may_read {
                 self.socket.readable().await.map_or(Wake::Gone, |()| Wake::Socket)
@@ -183,8 +188,7 @@ impl Talk {
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
-        let counters = &self.hub.shared.counters;
-        counters.bytes_received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        self.ledger.read(bytes.len());
         if self.machine.session() != SessionId::NONE {
             self.hub.touch(&self.lane, self.machine.session());
         }
@@ -216,23 +220,18 @@ impl Talk {
             self.machine.handed(upto);
         }
         let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
+        let unsent = out.bytes.len();
         let consumed = self.machine.receive(bytes, &view, &mut out);
-        let answered = u64::from(out.answered);
-        if answered > 0 {
-            self.count_replies(started, answered);
-            self.count_received(answered);
-        }
-        self.perform(started, out);
+        self.ledger.took(&self.machine, started, &out, &out.bytes[unsent..]);
+        self.perform(out);
         consumed
     }
 
-    fn perform(&mut self, started: Instant, out: Output) {
+    fn perform(&mut self, out: Output) {
         self.unsent = out.bytes;
         for submission in out.submissions {
             if self.machine.session() != SessionId::NONE {
                 let requests = submission.items.len();
-                self.pending.push_back((started, requests));
-                self.count_received(requests as u64);
                 let counters = &self.hub.shared.counters;
                 counters.outstanding.fetch_add(requests as u64, Ordering::Relaxed);
             }
@@ -257,69 +256,38 @@ impl Talk {
             let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
             match post {
                 Post::Parcel(parcel) => {
+                    let requests = parcel.requests as usize;
                     out.bytes.extend_from_slice(&parcel.bytes);
-                    self.arrived(parcel.requests as usize);
-                    self.machine.answered(parcel.requests as usize, &mut out);
+                    self.ledger.arrived(&self.machine, requests, &parcel.bytes);
+                    let outstanding = &self.hub.shared.counters.outstanding;
+                    outstanding.fetch_sub(requests as u64, Ordering::Relaxed);
+                    self.machine.answered(requests, &mut out);
                 }
                 Post::Attached(_, attached) => {
+                    let unsent = out.bytes.len();
                     self.machine.attached(&attached, &mut out);
-                    self.introduce();
+                    let zxid = self.hub.shared.view.read(Tree::last_applied);
+                    self.ledger.introduced(&self.machine, zxid, &out.bytes[unsent..]);
+                    if self.machine.session() != SessionId::NONE {
+                        self.hub.touch(&self.lane, self.machine.session());
+                    }
                 }
                 Post::Kick(_) => self.machine.kicked(&mut out),
             }
-            self.perform(Instant::now(), out);
+            self.perform(out);
         }
         any
     }
 
     async fn answer_word(&mut self) {
         if let Some(word) = self.word.take() {
+            self.counters.interest.store(0, Ordering::Relaxed);
+            self.ledger.word();
             let text = self.hub.shared.words.answer(word).await;
             self.unsent.extend_from_slice(text.as_bytes());
-            self.count_received(1);
-            self.count_replies(Instant::now(), 1);
+            self.ledger.text();
             self.close = true;
         }
-    }
-
-    fn introduce(&mut self) {
-        let session = self.machine.session();
-        self.counters.session.store(session.0, Ordering::Relaxed);
-        self.counters.timeout_ms.store(i64::from(self.machine.timeout_ms), Ordering::Relaxed);
-        if session != SessionId::NONE {
-            self.hub.touch(&self.lane, session);
-        }
-    }
-
-    fn arrived(&mut self, requests: usize) {
-        let outstanding = &self.hub.shared.counters.outstanding;
-        outstanding.fetch_sub(requests as u64, Ordering::Relaxed);
-        let mut left = requests;
-        while left > 0 {
-            let Some((started, count)) = self.pending.front_mut() else { return };
-            let now = left.min(*count);
-            let started = *started;
-            *count -= now;
-            left -= now;
-            if *count == 0 {
-                self.pending.pop_front();
-            }
-            self.count_replies(started, now as u64);
-        }
-    }
-
-    fn count_received(&self, requests: u64) {
-        self.counters.received.fetch_add(requests, Ordering::Relaxed);
-        self.hub.shared.counters.received.fetch_add(requests, Ordering::Relaxed);
-    }
-
-    fn count_replies(&self, started: Instant, replies: u64) {
-        let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.counters.sent.fetch_add(replies, Ordering::Relaxed);
-        self.counters.latency.record(micros, replies);
-        self.counters.last_response_ms.store(self.hub.shared.clock.mono_ms(), Ordering::Relaxed);
-        self.hub.shared.counters.sent.fetch_add(replies, Ordering::Relaxed);
-        self.hub.shared.counters.latency.record(micros, replies);
     }
 
     fn flush(&mut self) -> Result<(), std::io::Error> {

@@ -1,101 +1,102 @@
-//! Plain counters that the rooms raise and the four-letter words read.
+//! What the server counts, for the four-letter words.
+//!
+//! What every request touches is kept by thread and locked once for a batch, by nobody else but a
+//! word; what happens rarely is kept in common.
 
+use crate::postbox::Post;
 use dashmap::DashMap;
 use ostler_core::types::ConnectionId;
-use ostler_core::words::Summary;
+use ostler_core::words::{ConnectionEntry, Distribution, Summary, Tally, Traffic};
+use parking_lot::Mutex;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-
-/// Requests timed from their socket to their reply, in microseconds inside, milliseconds outside.
-#[derive(Default)]
-pub(crate) struct Latency {
-    count: AtomicU64,
-    sum_us: AtomicU64,
-    max_us: AtomicU64,
-    /// One more than the minimum, so that 0 means none.
-    min_us_plus: AtomicU64,
-}
-
-impl Latency {
-    pub(crate) fn record(&self, micros: u64, requests: u64) {
-        self.count.fetch_add(requests, Ordering::Relaxed);
-        self.sum_us.fetch_add(micros * requests, Ordering::Relaxed);
-        self.max_us.fetch_max(micros, Ordering::Relaxed);
-        let min = self.min_us_plus.load(Ordering::Relaxed);
-        if min == 0 || micros + 1 < min {
-            self.min_us_plus.store(micros + 1, Ordering::Relaxed);
-        }
-    }
-
-    /// What was recorded, in milliseconds.
-    pub(crate) fn summary_ms(&self) -> Summary {
-        Summary {
-            min: self.min_us_plus.load(Ordering::Relaxed).saturating_sub(1) / 1000,
-            max: self.max_us.load(Ordering::Relaxed) / 1000,
-            sum: self.sum_us.load(Ordering::Relaxed) / 1000,
-            count: self.count.load(Ordering::Relaxed),
-        }
-    }
-
-    pub(crate) fn reset(&self) {
-        for counter in [&self.count, &self.sum_us, &self.max_us, &self.min_us_plus] {
-            counter.store(0, Ordering::Relaxed);
-        }
-    }
-}
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What `cons` tells about one connection.
 pub(crate) struct ConnectionCounters {
-    pub(crate) address: SocketAddr,
-    pub(crate) established_ms: i64,
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
-    pub(crate) queued: AtomicU64,
-    pub(crate) session: AtomicI64,
-    pub(crate) timeout_ms: AtomicI64,
-    pub(crate) last_response_ms: AtomicU64,
-    pub(crate) latency: Latency,
+    pub(crate) tally: Mutex<Tally>,
+    /// See [`ConnectionEntry::interest`].
+    pub(crate) interest: AtomicU8,
 }
 
 impl ConnectionCounters {
     pub(crate) fn new(address: SocketAddr, established_ms: i64) -> Self {
-        Self {
-            address,
-            established_ms,
-            received: AtomicU64::new(0),
-            sent: AtomicU64::new(0),
-            queued: AtomicU64::new(0),
-            session: AtomicI64::new(0),
-            timeout_ms: AtomicI64::new(0),
-            last_response_ms: AtomicU64::new(0),
-            latency: Latency::default(),
-        }
+        let tally = Mutex::new(Tally::new(address, established_ms));
+        Self { tally, interest: AtomicU8::new(0) }
     }
 
-    pub(crate) fn reset(&self) {
-        self.received.store(0, Ordering::Relaxed);
-        self.sent.store(0, Ordering::Relaxed);
-        self.latency.reset();
+    pub(crate) fn entry(&self) -> ConnectionEntry {
+        self.tally.lock().entry(self.interest.load(Ordering::Relaxed))
     }
+}
+
+/// How long things took that happen once for many requests, or once in a while.
+#[derive(Clone, Default)]
+pub(crate) struct Measures {
+    pub(crate) fsync_us: Summary,
+    pub(crate) append_us: Summary,
+    pub(crate) batch_requests: Summary,
+    pub(crate) snapshot_us: Summary,
+    pub(crate) recovery_us: Summary,
+    pub(crate) snapshot_load_us: Summary,
+    pub(crate) replay_us: Summary,
+    pub(crate) replayed: Summary,
+    /// From the stamp on a transaction to its commit, in milliseconds.
+    pub(crate) propagation_ms: Distribution,
+}
+
+/// Whole microseconds.
+pub(crate) fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What the whole server counts.
 #[derive(Default)]
 pub(crate) struct Counters {
-    pub(crate) received: AtomicU64,
-    pub(crate) sent: AtomicU64,
-    pub(crate) bytes_received: AtomicU64,
+    /// By connection arbiter.
+    pub(crate) traffic: Vec<Mutex<Traffic>>,
+    pub(crate) measures: Mutex<Measures>,
     pub(crate) rejected: AtomicU64,
+    pub(crate) dropped: AtomicU64,
     pub(crate) sessionless_expired: AtomicU64,
     pub(crate) stale_sessions_expired: AtomicU64,
+    pub(crate) stale_replies: AtomicU64,
     pub(crate) outstanding: AtomicU64,
-    pub(crate) latency: Latency,
     pub(crate) connections: DashMap<ConnectionId, Arc<ConnectionCounters>>,
     pub(crate) per_ip: DashMap<IpAddr, usize>,
 }
 
 impl Counters {
+    /// Of a server with so many connection arbiters, whose start took what `measures` tell.
+    pub(crate) fn new(arbiters: usize, measures: Measures) -> Self {
+        let traffic = (0..arbiters).map(|_| Mutex::default()).collect();
+        Self { traffic, measures: Mutex::new(measures), ..Self::default() }
+    }
+
+    /// The traffic of all arbiters.
+    pub(crate) fn all_traffic(&self) -> Traffic {
+        let mut all = Traffic::default();
+        self.traffic.iter().for_each(|traffic| all.merge(&traffic.lock()));
+        all
+    }
+
+    /// Forgets traffic and measures.
+    pub(crate) fn reset(&self) {
+        self.traffic.iter().for_each(|traffic| *traffic.lock() = Traffic::default());
+        *self.measures.lock() = Measures::default();
+    }
+
+    /// Counts the answers in a post for a connection that is gone.
+    pub(crate) fn count_stale(&self, post: &Post) {
+        match post {
+            Post::Parcel(parcel) => {
+                self.stale_replies.fetch_add(u64::from(parcel.requests), Ordering::Relaxed);
+            }
+            Post::Attached(..) | Post::Kick(_) => {}
+        }
+    }
+
     /// Counts a connection in, unless its address has too many already.
     pub(crate) fn admit(&self, ip: IpAddr, per_ip_max: usize, max: usize) -> bool {
         if max != 0 && self.connections.len() >= max {

@@ -97,6 +97,7 @@ impl Hub {
                 lane.inbox.borrow_mut().push(post);
                 lane.bell.notify_one();
             } else {
+                self.shared.counters.count_stale(&post);
                 gone.push(post.connection());
             }
         }

@@ -1,6 +1,7 @@
 //! Room of the log writer. It has an arbiter to itself, on which it may block: while it waits
 //! for the disk, the next batch forms in its mailbox.
 
+use crate::counters::{Counters, micros};
 use crate::disk::DirectoryDisk;
 use crate::fatal;
 use crate::room::Perform;
@@ -11,7 +12,8 @@ use ostler_core::rooms::pipeline::Proposal;
 use ostler_core::rooms::{peer, pipeline};
 use ostler_core::types::{Epoch, ServerId};
 use slog::{Logger, info};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 pub(crate) struct LogWriterRoom {
     pub(crate) log: Log<DirectoryDisk>,
@@ -19,17 +21,25 @@ pub(crate) struct LogWriterRoom {
     pub(crate) server: ServerId,
     pub(crate) snapshots_kept: usize,
     pub(crate) flush_due: bool,
+    /// Transactions written since the last sync.
+    pub(crate) unsynced: u64,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) logger: Logger,
 }
 
 impl Perform<LogWriter> for LogWriterRoom {
     fn perform(&mut self, effect: Effect, again: &mut Vec<Input>) {
         match effect {
-            Effect::Write(proposals) => self.must(|room| room.write(&proposals)),
+            Effect::Write(proposals) => {
+                self.unsynced += proposals.len() as u64;
+                let started = Instant::now();
+                self.must(|room| room.write(&proposals));
+                self.counters.measures.lock().append_us.observe(micros(started.elapsed()));
+            }
             Effect::WriteEpoch(epoch) => self.must(|room| room.write_epoch(epoch)),
             Effect::ScheduleFlush => self.flush_due = true,
             Effect::Sync => {
-                self.must(|room| room.log.sync());
+                self.sync();
                 again.push(Input::Synced);
             }
             Effect::Flushed(zxid) => self.rooms.pipeline(pipeline::Input::Flushed(zxid)),
@@ -54,6 +64,17 @@ impl LogWriterRoom {
     fn must(&mut self, act: impl FnOnce(&mut Self) -> Result<(), LogError>) {
         if let Err(error) = act(self) {
             fatal::stop_at_log_error(&self.logger, &error);
+        }
+    }
+
+    fn sync(&mut self) {
+        let started = Instant::now();
+        self.must(|room| room.log.sync());
+        let requests = std::mem::take(&mut self.unsynced);
+        let mut measures = self.counters.measures.lock();
+        measures.fsync_us.observe(micros(started.elapsed()));
+        if requests > 0 {
+            measures.batch_requests.observe(requests);
         }
     }
 

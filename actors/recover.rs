@@ -1,5 +1,6 @@
 //! From the data directory to a tree and a log that are ready to serve.
 
+use crate::counters::{Measures, micros};
 use crate::disk::DirectoryDisk;
 use crate::serve::ServeError;
 use crate::settings::Settings;
@@ -20,6 +21,8 @@ pub(crate) struct Recovery {
     pub(crate) replayed: u64,
     /// The highest epoch that was promised or used.
     pub(crate) epoch: Epoch,
+    /// How long it took.
+    pub(crate) measures: Measures,
 }
 
 /// Opens the directories, loads the newest valid snapshot and applies the log behind it.
@@ -34,13 +37,20 @@ pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, 
     };
     let (mut log, recovered) = Log::open(disk.share(), log_settings)?;
     report(&recovered, logger);
+    let mut measures = Measures::default();
+    let loading = Instant::now();
     let mut tree = load(&disk, recovered.snapshot, settings)?;
+    measures.snapshot_load_us.observe(micros(loading.elapsed()));
+    let replaying = Instant::now();
     let replayed = replay(&mut log, &mut tree)?;
+    measures.replay_us.observe(micros(replaying.elapsed()));
+    measures.replayed.observe(replayed);
+    measures.recovery_us.observe(micros(started.elapsed()));
     info!(logger, "recovered"; "zxid" => %tree.last_applied(), "znodes" => tree.znode_count(),
         "snapshot" => recovered.snapshot.map(|zxid| zxid.to_string()), "replayed" => replayed,
         "ms" => started.elapsed().as_millis());
     let epoch = recovered.accepted_epoch.max(log.last_zxid().epoch());
-    Ok(Recovery { log, disk, tree, replayed, epoch })
+    Ok(Recovery { log, disk, tree, replayed, epoch, measures })
 }
 
 fn report(recovered: &Recovered, logger: &Logger) {

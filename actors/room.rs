@@ -4,8 +4,10 @@
 //! process's panic hook, which ends the process: a half-changed machine is never used again.
 
 use crate::clock::Clock;
-use actix::{Actor, Context, Handler, Message};
+use actix::{Actor, Context, Handler, Message, Recipient};
 use ostler_core::rooms::Machine;
+use std::time::Duration;
+use tokio::sync::oneshot;
 
 /// An input on its way to a room.
 pub(crate) struct Deliver<I>(pub(crate) I);
@@ -103,4 +105,20 @@ where
     fn handle(&mut self, Inspect(look): Inspect<M>, _: &mut Context<Self>) {
         look(&self.machine);
     }
+}
+
+/// A room that does not answer so soon is left out of what is told.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What `look` finds in a room's machine, behind everything that waits there already.
+pub(crate) async fn look<M: 'static, R: Send + 'static>(
+    room: &Recipient<Inspect<M>>,
+    look: impl FnOnce(&M) -> R + Send + 'static,
+) -> Option<R> {
+    let (tell, told) = oneshot::channel();
+    room.do_send(Inspect(Box::new(move |machine| {
+        // Whoever asked may have lost patience.
+        let _ = tell.send(look(machine));
+    })));
+    tokio::time::timeout(PATIENCE, told).await.ok()?.ok()
 }

@@ -89,7 +89,7 @@ async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
         rooms: Switchboard::default(),
         postboxes: Postboxes::new(settings.connection_arbiters),
         view: parts.view.clone(),
-        counters: Arc::new(Counters::default()),
+        counters: Arc::new(Counters::new(settings.connection_arbiters, parts.measures)),
         clock: Clock::start(),
         hash_seed: u64::from_le_bytes(random()),
         logger: &logger,

@@ -3,6 +3,7 @@
 //!
 //! A snapshot that cannot be written is given up and reported; the log still has everything.
 
+use crate::counters::{Counters, micros};
 use crate::disk::DirectoryDisk;
 use crate::room::Deliver;
 use crate::switchboard::{SnapshotWork, Switchboard};
@@ -12,12 +13,22 @@ use ostler_core::log::snapshot::Writer;
 use ostler_core::rooms::{log_writer, tree_store};
 use ostler_core::types::Zxid;
 use slog::{Logger, error, info};
+use std::sync::Arc;
+use std::time::Instant;
 
 pub(crate) struct SnapshotWriter {
     pub(crate) disk: DirectoryDisk,
     pub(crate) rooms: Switchboard,
     pub(crate) logger: Logger,
-    pub(crate) current: Option<(Zxid, Writer<DirectoryDisk>)>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) current: Option<Current>,
+}
+
+/// The snapshot being written.
+pub(crate) struct Current {
+    zxid: Zxid,
+    writer: Writer<DirectoryDisk>,
+    started: Instant,
 }
 
 impl Actor for SnapshotWriter {
@@ -32,8 +43,8 @@ impl Handler<Deliver<SnapshotWork>> for SnapshotWriter {
             Ok(report) => report,
             Err(failure) => {
                 error!(self.logger, "the snapshot was given up"; "error" => %failure);
-                if let Some((_, writer)) = self.current.take()
-                    && let Err(left) = writer.abandon()
+                if let Some(current) = self.current.take()
+                    && let Err(left) = current.writer.abandon()
                 {
                     error!(self.logger, "its remains are left to the next start"; "error" => %left);
                 }
@@ -48,18 +59,21 @@ impl SnapshotWriter {
     fn perform(&mut self, work: SnapshotWork) -> Result<tree_store::Input, LogError> {
         match work {
             SnapshotWork::Begin(zxid) => {
-                self.current = Some((zxid, Writer::create(self.disk.clone(), zxid)?));
+                let writer = Writer::create(self.disk.clone(), zxid)?;
+                self.current = Some(Current { zxid, writer, started: Instant::now() });
                 Ok(tree_store::Input::SliceTaken)
             }
             SnapshotWork::Slice(slice) => {
-                let (_, writer) = self.current.as_mut().expect("a slice follows its beginning");
-                writer.chunk(&slice)?;
+                let current = self.current.as_mut().expect("a slice follows its beginning");
+                current.writer.chunk(&slice)?;
                 Ok(tree_store::Input::SliceTaken)
             }
             SnapshotWork::End => {
-                let (zxid, writer) = self.current.take().expect("an end follows its beginning");
+                let current = self.current.take().expect("an end follows its beginning");
+                let Current { zxid, writer, started } = current;
                 let bytes = writer.bytes();
                 writer.publish()?;
+                self.counters.measures.lock().snapshot_us.observe(micros(started.elapsed()));
                 info!(self.logger, "snapshot taken"; "zxid" => %zxid, "bytes" => bytes);
                 self.rooms.log_writer(log_writer::Input::SnapshotPublished(zxid));
                 Ok(tree_store::Input::SnapshotDone)

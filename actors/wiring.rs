@@ -33,6 +33,7 @@ const TOUCHES_PER_TICK: u64 = 8;
 #[derive(Clone)]
 pub(crate) struct Rooms {
     pub(crate) log_writer: Recipient<Inspect<LogWriter>>,
+    pub(crate) pipeline: Recipient<Inspect<Pipeline>>,
     pub(crate) tree_store: Recipient<Inspect<TreeStore<ReadView>>>,
     pub(crate) watch_fanout: Recipient<Inspect<WatchFanout>>,
     pub(crate) session_sweeper: Recipient<Inspect<SessionSweeper>>,
@@ -75,7 +76,11 @@ pub(crate) fn start(
     let (clock, book) = (plan.clock, plan.rooms.clone());
     let spine = arbiters.spine.handle();
 
-    let room = PipelineRoom { rooms: book.clone(), postboxes: plan.postboxes.clone() };
+    let room = PipelineRoom {
+        rooms: book.clone(),
+        postboxes: plan.postboxes.clone(),
+        counters: plan.counters.clone(),
+    };
     let pipeline = settle(&spine, Room::new(Pipeline::default(), room, clock));
     let peer = settle(&spine, Room::new(Peer::default(), PeerRoom { rooms: book.clone() }, clock));
     let tree_store = settle(&spine, tree_store(plan, replayed));
@@ -89,12 +94,14 @@ pub(crate) fn start(
             disk,
             rooms: book.clone(),
             logger: plan.logger.new(o!("room" => "snapshot")),
+            counters: plan.counters.clone(),
             current: None,
         },
     );
 
     let rooms = Rooms {
         log_writer: log_writer.clone().recipient(),
+        pipeline: pipeline.clone().recipient(),
         tree_store: tree_store.clone().recipient(),
         watch_fanout: watch_fanout.clone().recipient(),
         session_sweeper: session_sweeper.clone().recipient(),
@@ -162,6 +169,8 @@ fn log_writer(
         server: plan.settings.server,
         snapshots_kept: plan.settings.snapshots_kept,
         flush_due: false,
+        unsynced: 0,
+        counters: plan.counters.clone(),
         logger: plan.logger.new(o!("room" => "log")),
     };
     Room::new(LogWriter::default(), room, plan.clock)
@@ -169,8 +178,8 @@ fn log_writer(
 
 /// What recovery leaves to the rooms.
 pub(crate) fn split(recovery: Recovery) -> Parts {
-    let Recovery { log, disk, tree, replayed, epoch } = recovery;
-    Parts { log, disk, view: ReadView::new(tree), replayed, epoch }
+    let Recovery { log, disk, tree, replayed, epoch, measures } = recovery;
+    Parts { log, disk, view: ReadView::new(tree), replayed, epoch, measures }
 }
 
 /// See [`split`].
@@ -180,4 +189,5 @@ pub(crate) struct Parts {
     pub(crate) view: ReadView,
     pub(crate) replayed: u64,
     pub(crate) epoch: ostler_core::types::Epoch,
+    pub(crate) measures: crate::counters::Measures,
 }

@@ -24,7 +24,9 @@ use super::pipeline::{Item, ItemBody, Sender, Submission};
 use super::tree_store::View;
 use crate::auth::{AuthRules, prove, super_id};
 use crate::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
-use crate::types::{AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid};
+use crate::types::{
+    Asked, AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid,
+};
 use crate::wire::{Codec, Decoded, FourLetterWord, txn};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -54,8 +56,16 @@ pub struct Output {
     pub submissions: Vec<Submission>,
     /// A four-letter word to answer, with what follows it; then the socket is closed.
     pub word: Option<FourLetterWord>,
-    /// Requests that were answered in place.
+    /// Requests that were answered in place, other than proofs of identity.
     pub answered: u32,
+    /// The last of them.
+    pub last_answered: Option<Asked>,
+    /// Requests that will travel, in the order in which they will be answered.
+    pub asked: Vec<Asked>,
+    /// Requests taken in, a connect request among them.
+    pub received: u32,
+    /// Proofs of identity that were refused.
+    pub auth_failed: u32,
     /// Whole requests were left over because the client fetches its replies too slowly: offer
     /// them again when there is less to send.
     pub stalled: bool,
@@ -116,6 +126,11 @@ impl Connection {
     /// The session it speaks for, `NONE` before the handshake is over.
     pub fn session(&self) -> SessionId {
         self.sender.session
+    }
+
+    /// Which protocol it speaks.
+    pub fn codec(&self) -> Codec {
+        self.sender.codec
     }
 
     /// Requests that travel.
@@ -215,7 +230,9 @@ impl Connection {
             rest = others;
         }
         self.submit(items, out);
-        decoded.len() - rest.len()
+        let served = decoded.len() - rest.len();
+        out.received += served as u32;
+        served
     }
 
     /// Answers a run of requests under one read lock, so that they all see one state. Returns
@@ -244,6 +261,7 @@ impl Connection {
                     reader.other(tree.last_applied(), *xid, request, &mut out.bytes);
                 }
                 out.answered += 1;
+                out.last_answered = Some(Asked::of(*xid, request));
                 if matches!(request, Request::Unknown) {
                     self.phase = Phase::Closing;
                     out.close = true;
@@ -261,6 +279,7 @@ impl Connection {
         items: &mut Vec<Item>,
         out: &mut Output,
     ) {
+        let asked = Asked::of(*xid, request);
         let travel = || ItemBody::Travel(Bytes::copy_from_slice(body));
         let body = match request {
             Request::Auth { scheme, auth } => {
@@ -269,9 +288,8 @@ impl Connection {
                 if self.watching && matches!(self.phase, Phase::Open) {
                     // Answered already; it travels to tell the fan-out by which identities the
                     // events of this connection are judged from here on.
+                    out.asked.push(asked);
                     items.push(Item { xid: *xid, body: travel() });
-                } else {
-                    out.answered += 1;
                 }
                 return;
             }
@@ -306,6 +324,7 @@ impl Connection {
             | Request::Sasl(_)
             | Request::Malformed => travel(),
         };
+        out.asked.push(asked);
         items.push(Item { xid: *xid, body });
     }
 
@@ -325,6 +344,7 @@ impl Connection {
             None => {
                 self.phase = Phase::Closing;
                 out.close = true;
+                out.auth_failed += 1;
                 Reply::Error(ErrorCode::AuthFailed)
             }
         };

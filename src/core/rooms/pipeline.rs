@@ -160,6 +160,8 @@ pub struct Pipeline {
     owners: BTreeMap<SessionId, ConnectionId>,
     /// Writes proposed since the start.
     pub proposed: u64,
+    /// Requests dropped since the start because their session had moved to another connection.
+    pub dropped: u64,
 }
 
 impl Machine for Pipeline {
@@ -204,6 +206,7 @@ impl Pipeline {
         let sender = submission.sender;
         if self.is_moved(&sender) {
             // What a connection still sends after its session was taken over must never act.
+            self.dropped += submission.items.len() as u64;
             effects.push(Effect::Kick(alloc::vec![sender.connection]));
             return;
         }

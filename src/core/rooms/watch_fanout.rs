@@ -23,12 +23,15 @@ use crate::types::{
 };
 use crate::watch::WatchTable;
 use crate::wire::Codec;
+use crate::words::Summary;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 pub use parcels::Parcel;
 use parcels::Parcels;
+
+const FRAME_LENGTH_BYTES: usize = 4;
 
 /// What can happen to the fan-out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +40,8 @@ pub enum Input {
     Deliver(Delivery),
     /// These connections are gone. May name one that is not known, or was named before.
     Closed(Vec<ConnectionId>),
+    /// Counting starts anew.
+    ForgetStats,
 }
 
 /// What the fan-out asks for.
@@ -139,20 +144,21 @@ pub enum OwnedWatchOp {
     },
 }
 
-/// Counters since the start. Each event counts once per connection it was posted to.
+/// Counters since the start, or since they were forgotten. Summaries are over the changes that
+/// anybody was told of: how many connections were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct FanoutStats {
-    /// Events of created znodes.
-    pub created_events: u64,
-    /// Events of deleted znodes.
-    pub deleted_events: u64,
-    /// Events of replaced data.
-    pub data_changed_events: u64,
-    /// Events of changed lists of children.
-    pub children_changed_events: u64,
+    /// Of created znodes.
+    pub created: Summary,
+    /// Of deleted znodes.
+    pub deleted: Summary,
+    /// Of replaced data.
+    pub data_changed: Summary,
+    /// Of changed lists of children.
+    pub children_changed: Summary,
     /// Events kept back because the connection may not read the znode.
     pub suppressed_events: u64,
-    /// Bytes of all events posted.
+    /// Bytes of all events posted, without the lengths of their frames.
     pub event_bytes: u64,
 }
 
@@ -227,7 +233,8 @@ impl WatchFanout {
             Step::SynthesizedEvent { connection, codec, event } => {
                 let mut frame = Vec::new();
                 codec.encode_event(&event, &mut frame);
-                self.post_event(connection, event.event, &frame);
+                self.post_event(connection, &frame);
+                self.count_change(event.event, 1);
             }
             Step::Watch { connection, codec, xid, zxid, op } => {
                 let reply = self.answer(connection, &op);
@@ -247,15 +254,18 @@ impl WatchFanout {
         let mut told = core::mem::take(&mut self.told);
         self.table.fire(change.event, &change.path, &mut told);
         let mut frames = EventFrames::new(change);
+        let mut posted = 0;
         for connection in told.drain(..) {
             let watcher = self.watchers.get(&connection).expect("who holds a watch is known");
             if change.readers.admits(&watcher.ids) {
-                self.post_event(connection, change.event, frames.of(watcher.codec));
+                self.post_event(connection, frames.of(watcher.codec));
+                posted += 1;
             } else {
                 self.stats.suppressed_events += 1;
             }
         }
         self.told = told;
+        self.count_change(change.event, posted);
     }
 
     fn answer(&mut self, connection: ConnectionId, op: &OwnedWatchOp) -> Reply<'static> {
@@ -266,15 +276,20 @@ impl WatchFanout {
         if found { Reply::Done } else { Reply::Error(ErrorCode::NoWatcher) }
     }
 
-    fn post_event(&mut self, connection: ConnectionId, event: EventType, frame: &[u8]) {
-        let count = match event {
-            EventType::Created => &mut self.stats.created_events,
-            EventType::Deleted => &mut self.stats.deleted_events,
-            EventType::DataChanged => &mut self.stats.data_changed_events,
-            EventType::ChildrenChanged => &mut self.stats.children_changed_events,
+    fn count_change(&mut self, event: EventType, posted: u64) {
+        let summary = match event {
+            EventType::Created => &mut self.stats.created,
+            EventType::Deleted => &mut self.stats.deleted,
+            EventType::DataChanged => &mut self.stats.data_changed,
+            EventType::ChildrenChanged => &mut self.stats.children_changed,
         };
-        *count += 1;
-        self.stats.event_bytes += frame.len() as u64;
+        if posted > 0 {
+            summary.observe(posted);
+        }
+    }
+
+    fn post_event(&mut self, connection: ConnectionId, frame: &[u8]) {
+        self.stats.event_bytes += (frame.len() - FRAME_LENGTH_BYTES) as u64;
         self.parcels.add_event(connection, frame);
     }
 
@@ -297,6 +312,7 @@ impl Machine for WatchFanout {
                     self.forget(connection);
                 }
             }
+            Input::ForgetStats => self.stats = FanoutStats::default(),
         }
     }
 }

@@ -6,19 +6,25 @@
 //! `wire::sniff` has recognised a word, and close once the text is sent.
 
 mod date;
+mod distribution;
 mod lists;
 mod monitor;
 mod report;
 mod server;
+mod tally;
+mod traffic;
 
 #[cfg(test)]
 mod tests;
 
 pub use date::{build_date, java_date};
+pub use distribution::{Distribution, Quantiles, Summary};
 pub use report::{
     ConnectionEntry, ExpirySet, Gauges, ProposalSizes, Report, ResponseSizes, ServerState,
-    SessionEntry, Sessions, Summary,
+    SessionEntry, Sessions,
 };
+pub use tally::Tally;
+pub use traffic::{Sent, Traffic};
 
 use crate::wire::FourLetterWord;
 use alloc::format;

@@ -1,6 +1,7 @@
 //! `mntr`: one line per metric, for scripts. Only what is really measured is told.
 
-use super::report::{Report, Summary};
+use super::report::Report;
+use super::{Quantiles, Summary};
 use alloc::format;
 use alloc::string::String;
 use core::fmt::Display;
@@ -18,6 +19,9 @@ pub(super) fn mntr(report: &Report) -> String {
     }
     for (name, summary) in &report.gauges.summaries {
         lines.add_summary(name, summary);
+    }
+    for (name, quantiles) in &report.gauges.quantiles {
+        lines.add_quantiles(name, quantiles);
     }
     lines.0
 }
@@ -49,6 +53,8 @@ fn add_contents(lines: &mut Lines, report: &Report) {
     lines.add("ephemerals_count", report.gauges.ephemerals);
     lines.add("approximate_data_size", report.gauges.data_bytes);
     lines.add("global_sessions", report.gauges.sessions);
+    // Every session is known to the whole ensemble.
+    lines.add("local_sessions", 0);
 }
 
 fn add_process(lines: &mut Lines, report: &Report) {
@@ -76,5 +82,13 @@ impl Lines {
         self.add(&format!("max_{name}"), summary.max);
         self.add(&format!("cnt_{name}"), summary.count);
         self.add(&format!("sum_{name}"), summary.sum);
+    }
+
+    fn add_quantiles(&mut self, name: &str, quantiles: &Quantiles) {
+        let Quantiles { summary, p50, p95, p99, p999 } = quantiles;
+        self.add_summary(name, summary);
+        for (prefix, value) in [("p50", p50), ("p95", p95), ("p99", p99), ("p999", p999)] {
+            self.add(&format!("{prefix}_{name}"), value);
+        }
     }
 }

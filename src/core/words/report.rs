@@ -1,11 +1,11 @@
 //! What the words tell of, as plain values that the caller gathers.
 
+use super::distribution::{Quantiles, Summary};
 use crate::types::{SessionId, Zxid};
 use crate::watch::WatchSummary;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::fmt;
 use core::net::SocketAddr;
 
 /// Everything any word tells of. Lists are told in the order they come in.
@@ -90,49 +90,8 @@ pub struct Gauges {
     pub values: Vec<(&'static str, i64)>,
     /// Further lines in groups of five. Names are without `zk_`.
     pub summaries: Vec<(&'static str, Summary)>,
-}
-
-/// Observations of one quantity. All zero if there were none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// The smallest.
-    pub min: u64,
-    /// The largest.
-    pub max: u64,
-    /// All together.
-    pub sum: u64,
-    /// How many.
-    pub count: u64,
-}
-
-impl Summary {
-    /// Takes in one observation. Sums stop at the largest number instead of going round.
-    pub fn observe(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
-        self.max = self.max.max(value);
-        self.sum = self.sum.saturating_add(value);
-        self.count = self.count.saturating_add(1);
-    }
-
-    /// The mean, shown with one to four decimals as Java shows a double: `0.0`, `3.5714`.
-    pub fn mean(&self) -> impl fmt::Display + use<> {
-        let count = u128::from(self.count.max(1));
-        Decimal((u128::from(self.sum) * 20_000 + count) / (2 * count))
-    }
-}
-
-/// Ten-thousandths.
-struct Decimal(u128);
-
-impl fmt::Display for Decimal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (mut fraction, mut digits) = (self.0 % 10_000, 4);
-        while digits > 1 && fraction % 10 == 0 {
-            fraction /= 10;
-            digits -= 1;
-        }
-        write!(f, "{}.{fraction:0digits$}", self.0 / 10_000)
-    }
+    /// Further lines in groups of nine. Names are without `zk_`.
+    pub quantiles: Vec<(&'static str, Quantiles)>,
 }
 
 /// What the server is doing, in the word behind `Mode: `.

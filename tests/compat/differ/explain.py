@@ -88,7 +88,6 @@ def _lines(difference, _step):
 EXPLAINED_LINES = {
     "hash": (r".*",),
     "mntr": (r"zk_.*",),
-    "conf": (r"data(Dir|Log)Size=N",),
     "envi": (r"java\..*", r"os\.(memory\..*|version)"),
 }
 

@@ -9,7 +9,7 @@ use crate::rooms::pipeline::{Item, ItemBody, Sender};
 use crate::rooms::tree_store::{Attached, View};
 use crate::tree::Tree;
 use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
-use crate::types::{Op, SessionId, Xid, Zxid};
+use crate::types::{Asked, Op, SessionId, Xid, Zxid};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
 use crate::wire::native::{GREETING_BYTES, Hello, Refusal, VERSION, Welcome, check_greeting};
 use crate::wire::{Codec, Sniffed, sniff};
@@ -96,6 +96,7 @@ impl Connection {
     }
 
     fn judge<V: View>(&mut self, claim: &Claim<'_>, view: &V, out: &mut Output) {
+        out.received += 1;
         if claim.last_zxid_seen.to_wire() > view.read(Tree::last_applied).to_wire() {
             return self.refuse(Refusal::Behind, claim.read_only, out);
         }
@@ -106,6 +107,7 @@ impl Connection {
         if claim.session == SessionId::NONE {
             let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
             let body = ItemBody::Write(self.payload(Xid(0), &op));
+            out.asked.push(Asked::SESSION);
             self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
         } else if proves_ownership(view, claim) {
             let body = ItemBody::Attach { session: claim.session, timeout_ms };

@@ -114,8 +114,8 @@ fn events_come_in_the_order_of_the_changes() {
     let second = event(Some(8), EventType::ChildrenChanged, "/a");
     let expected = [parcel(A, 0, 3, &[&created, &first, &second])];
     assert_eq!(deliver(&mut fanout, steps), expected);
-    assert_eq!(fanout.stats().created_events, 1);
-    assert_eq!(fanout.stats().children_changed_events, 2);
+    assert_eq!(fanout.stats().created.sum, 1);
+    assert_eq!(fanout.stats().children_changed.sum, 2);
 }
 
 #[test]
@@ -225,5 +225,5 @@ fn a_hundred_thousand_connections_get_one_copy_each() {
     let changed = event(Some(9), EventType::DataChanged, &path);
     assert_eq!(parcels.len(), 100_000);
     assert!(parcels.iter().all(|parcel| parcel.events == 1 && parcel.bytes == changed));
-    assert_eq!(fanout.stats().event_bytes, 100_000 * changed.len() as u64);
+    assert_eq!(fanout.stats().event_bytes, 100_000 * (changed.len() as u64 - 4));
 }
