@@ -1,6 +1,6 @@
 //! `mntr`: gathers what the rooms and the counters have measured, under ZooKeeper's names.
 //!
-//! Metrics of ZooKeeper's that have no meaning here are not told; `ops/runbook.md` lists them.
+//! Metrics of ZooKeeper's that have no meaning here are not told; `ops/metrics.md` lists them.
 
 use crate::counters::{Counters, Measures};
 use crate::room::look;

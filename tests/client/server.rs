@@ -31,7 +31,7 @@ impl Server {
         let directory = tempfile::tempdir().expect("makes a directory");
         let config = format!(
             "tickTime=500\ndataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\n\
-             admin.enableServer=false\nextendedTypesEnabled=true\n",
+             admin.enableServer=false\nextendedTypesEnabled=true\n4lw.commands.whitelist=*\n",
             directory.path().join("data").display()
         );
         std::fs::write(directory.path().join("zoo.cfg"), config).expect("writes");

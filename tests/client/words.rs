@@ -3,6 +3,7 @@
 use super::{Playground, connect};
 use crate::server::Server;
 use ostler::client::{Client, ClientOptions, CreateOptions, Protocol};
+use ostler_core::types::Kind;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -76,4 +77,114 @@ async fn hash_lists_past_digests_at_round_zxids() {
         assert_eq!(u64::from_str_radix(zxid, 16).expect("hexadecimal") % 128, 0, "{line}");
         digest.parse::<i64>().expect("a number");
     }
+}
+
+/// The value of a metric.
+fn metric(server: &Server, name: &str) -> String {
+    let answer = ask(server, "mntr");
+    let value = answer.lines().find_map(|line| line.strip_prefix("zk_")?.strip_prefix(name));
+    value.and_then(|value| value.strip_prefix('\t')).unwrap_or_else(|| panic!("no {name}")).into()
+}
+
+/// A field of the only connection in `cons` that has a session.
+fn field(server: &Server, name: &str) -> Option<String> {
+    let answer = ask(server, "cons");
+    let lines: Vec<_> = answer.lines().filter(|line| line.contains("sid=")).collect();
+    let [line] = lines[..] else { panic!("one connection is expected in:\n{answer}") };
+    let (_, fields) = line.trim_end_matches(')').split_once('(').expect("has fields");
+    let mut pairs = fields.split(',').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(key, _)| *key == name).map(|(_, value)| value.to_owned())
+}
+
+/// A server of its own, with one client.
+async fn alone() -> (Server, Client) {
+    let server = Server::start_own();
+    let client = connect(&server.address(), ClientOptions::default()).await;
+    (server, client)
+}
+
+#[tokio::test]
+async fn cons_tells_what_each_connection_did_last() {
+    let (server, client) = alone().await;
+    let one = |name: &str| field(&server, name).unwrap_or_else(|| panic!("no {name}"));
+    assert_eq!((one("lop"), one("lcxid")), ("SESS".to_owned(), "0x0".to_owned()));
+    assert_eq!((one("recved"), one("sent"), one("queued")), ("1".into(), "1".into(), "0".into()));
+    client.create("/a", None, &CreateOptions::default()).await.expect("creates");
+    assert_eq!(one("lop"), "CREA");
+    let created = one("lzxid");
+    client.set_data("/a", Some(b"x"), -1).await.expect("sets");
+    assert_eq!(one("lop"), "SETD");
+    assert_ne!(one("lzxid"), created, "a write moves the zxid");
+    client.data("/a").await.expect("reads");
+    assert_eq!((one("lop"), one("recved"), one("sent")), ("GETD".into(), "4".into(), "4".into()));
+    let latencies = ["minlat", "avglat", "maxlat", "llat", "lresp", "est", "to"];
+    let [min, avg, max, ..] = latencies.map(|name| one(name).parse::<u64>().expect("a number"));
+    assert!(min <= avg && avg <= max, "{min} {avg} {max}");
+    client.close().await;
+}
+
+#[tokio::test]
+async fn crst_forgets_what_connections_did_and_srst_what_the_server_did() {
+    let (server, client) = alone().await;
+    client.create("/a", None, &CreateOptions::default()).await.expect("creates");
+    assert_eq!(ask(&server, "crst"), "Connection stats reset.\n");
+    assert_eq!(field(&server, "lop").as_deref(), Some("NA"));
+    assert_eq!(field(&server, "recved").as_deref(), Some("0"));
+    assert_eq!(field(&server, "lcxid"), None);
+    assert_eq!(metric(&server, "cnt_updatelatency"), "2");
+    assert_eq!(metric(&server, "connection_request_count"), "1");
+    assert_eq!(ask(&server, "srst"), "Server stats reset.\n");
+    for name in ["cnt_updatelatency", "connection_request_count", "commit_count", "cnt_fsynctime"] {
+        assert_eq!(metric(&server, name), "0", "{name}");
+    }
+    assert_eq!(metric(&server, "min_client_response_size"), "-1");
+    assert_eq!(metric(&server, "znode_count"), "5", "what is so is not counted");
+    client.close().await;
+}
+
+#[tokio::test]
+async fn mntr_measures_what_clients_do() {
+    let (server, client) = alone().await;
+    let (_, mut watch) = client.exists_watched("/a").await.expect("watches");
+    client.create("/a", Some(b"x"), &CreateOptions::default()).await.expect("creates");
+    drop(watch.next().await);
+    client.data("/a").await.expect("reads");
+    for (name, least) in [
+        ("cnt_updatelatency", 2),
+        ("cnt_readlatency", 1),
+        ("cnt_fsynctime", 1),
+        ("cnt_propagation_latency", 2),
+        ("cnt_sync_processor_batch_size", 1),
+        ("cnt_dbinittime", 1),
+        ("cnt_node_created_watch_count", 1),
+        ("sum_node_created_watch_count", 1),
+        ("watch_bytes", 30),
+        ("response_bytes", 80),
+        ("bytes_received_count", 100),
+        ("global_sessions", 1),
+        ("max_client_response_size", 70),
+        ("min_client_response_size", 16),
+    ] {
+        let value: u64 = metric(&server, name).parse().expect("a number");
+        assert!(value >= least, "{name} is {value}");
+    }
+    for quantile in ["p50", "p95", "p99", "p999"] {
+        metric(&server, &format!("{quantile}_readlatency")).parse::<u64>().expect("a number");
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn dump_lists_sessions_and_connections_where_they_will_end() {
+    let (server, client) = alone().await;
+    let ephemeral = CreateOptions { kind: Kind::Ephemeral, ..CreateOptions::default() };
+    client.create("/e", None, &ephemeral).await.expect("creates");
+    let answer = ask(&server, "dump");
+    let session = field(&server, "sid").expect("has a session");
+    assert!(answer.contains("Session Sets (1)/(1):\n1 expire at "), "{answer}");
+    assert!(answer.contains(&format!("Sessions with Ephemerals (1):\n{session}:\n\t/e\n")));
+    assert!(answer.contains("Connections Sets (2)/(2):\n"), "{answer}");
+    assert!(answer.contains(&format!(" sessionId: {session}\n")), "{answer}");
+    assert!(answer.contains(" sessionId: 0x0\n"), "the one that asks is listed too: {answer}");
+    client.close().await;
 }

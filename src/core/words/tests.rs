@@ -259,12 +259,14 @@ fn mntr_tells_what_is_known_and_leaves_out_the_rest() {
                     zk_ephemerals_count\t0\n\
                     zk_approximate_data_size\t0\n\
                     zk_global_sessions\t0\n\
+                    zk_local_sessions\t0\n\
                     zk_uptime\t0\n";
     assert_eq!(text, expected);
 }
 
 #[test]
 fn mntr_adds_files_sizes_counters_and_summaries() {
+    let quiet = Quantiles::default();
     let gauges = Gauges {
         peer_state: Some("leading - broadcast"),
         open_files: Some(63),
@@ -273,6 +275,7 @@ fn mntr_adds_files_sizes_counters_and_summaries() {
         auth_failed: Some(2),
         values: vec![("learners", 2), ("connection_rejected", 0)],
         summaries: vec![("fsynctime", Summary { min: 1, max: 4, sum: 5, count: 2 })],
+        quantiles: vec![("readlatency", Quantiles { p50: 1, p95: 2, p99: 3, p999: 4, ..quiet })],
         ..Gauges::default()
     };
     let sizes = ProposalSizes { last: 48, min: 36, max: 96 };
@@ -289,6 +292,8 @@ fn mntr_adds_files_sizes_counters_and_summaries() {
         "zk_learners\t2\nzk_connection_rejected\t0\n",
         "zk_avg_fsynctime\t2.5\nzk_min_fsynctime\t1\nzk_max_fsynctime\t4\n\
          zk_cnt_fsynctime\t2\nzk_sum_fsynctime\t5\n",
+        "zk_sum_readlatency\t0\nzk_p50_readlatency\t1\nzk_p95_readlatency\t2\n\
+         zk_p99_readlatency\t3\nzk_p999_readlatency\t4\n",
     ] {
         assert!(text.contains(line), "{line:?} is missing in {text:?}");
     }

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 
 import encode as e
+import metrics
 from decode import BODY_BEHIND_ERROR
 
 
@@ -87,8 +88,8 @@ def _lines(difference, _step):
 # Shapes of lines (words.py) that only one server needs to have; a reason each in explained.md.
 EXPLAINED_LINES = {
     "hash": (r".*",),
-    "mntr": (r"zk_.*",),
-    "envi": (r"java\..*", r"os\.(memory\..*|version)"),
+    "mntr": (metrics.SHAPE,),
+    "envi": (r"java\..*", r"os\.memory\..*"),
 }
 
 RULES = (
