@@ -105,6 +105,27 @@ fn an_unchanged_zoo_cfg_is_read() {
 }
 
 #[test]
+fn a_purge_interval_of_zero_keeps_everything_and_says_so() {
+    let kept = |lines: &str| {
+        let loaded = loaded("zoo.cfg", &format!("dataDir=/d\n{lines}"));
+        (loaded.settings.snapshots_kept, loaded.warnings)
+    };
+    let (retain, never) = ("autopurge.snapRetainCount=5\n", "autopurge.purgeInterval=0\n");
+    for lines in [format!("{retain}{never}"), format!("{never}{retain}"), never.to_owned()] {
+        let (kept, warnings) = kept(&lines);
+        assert_eq!((kept, warnings.len()), (0, 1), "{lines}{warnings:?}");
+        assert!(warnings[0].contains("autopurge.purgeInterval: no old snapshot"), "{warnings:?}");
+    }
+    assert_eq!(kept(&format!("{never}autopurge.purgeInterval=24\n")), (3, vec![]));
+    assert_eq!(kept(&format!("{retain}autopurge.purgeInterval=24\n")), (5, vec![]));
+    assert_eq!(kept(""), (3, vec![]));
+    let text = format!("dataDir=/d\n{never}");
+    let row = table(&read_text("zoo.cfg", &text));
+    assert!(row.contains("mapped to snapshot.kept") && row.contains("keeps every"), "{row}");
+    assert!(refused("zoo.cfg", "dataDir=/d\nautopurge.purgeInterval=daily\n").contains(":2:"));
+}
+
+#[test]
 fn what_zoo_cfg_leaves_out_is_as_in_zookeeper() {
     let settings = loaded("zoo.cfg", "dataDir=/d\nclientPort=2181\n").settings;
     assert_eq!((settings.tick_ms, settings.max_session_timeout_ms), (3000, 60_000));

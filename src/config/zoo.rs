@@ -23,8 +23,26 @@ pub(crate) fn read(file: &str, text: &str) -> Layer {
         let place = format!("{file}:{}", property.line);
         read_property(&mut layer, property, &place);
     }
+    keep_everything_if_told(&mut layer, &properties, file);
     refuse_ensembles(&mut layer, &properties, file);
     layer
+}
+
+/// `autopurge.purgeInterval=0` switches removal off, wherever the number to retain stands. It is
+/// obeyed, though somebody has to remove files by hand then, as with ZooKeeper.
+fn keep_everything_if_told(layer: &mut Layer, properties: &[Property], file: &str) {
+    let name = "autopurge.purgeInterval";
+    let Some(line) = properties.iter().rfind(|property| bare(&property.key) == name) else {
+        return;
+    };
+    if number(&line.value).is_ok_and(|hours| hours <= 0) {
+        let place = format!("{file}:{}: {}", line.line, line.key);
+        layer.set("snapshot.kept", &place, 0_i64);
+        layer.warnings.push(format!(
+            "{place}: no old snapshot or log file is ever removed; remove the line if the disk \
+             shall not fill up"
+        ));
+    }
 }
 
 /// Whether a file's text looks like a zoo.cfg rather than like our own format.
@@ -117,6 +135,10 @@ fn converted(value: &str, convert: Convert) -> Result<Option<ValueKind>, &'stati
             _ => return Ok(None),
         },
         Convert::Retain => ValueKind::I64(number(value)?.max(3)),
+        Convert::Purge => {
+            number(value)?;
+            return Ok(None);
+        }
         Convert::Switch => ValueKind::Boolean(value.eq_ignore_ascii_case("true")),
         Convert::Yes => ValueKind::Boolean(value.eq_ignore_ascii_case("yes")),
         Convert::Text => ValueKind::String(value.to_owned()),

@@ -47,13 +47,15 @@ pub(crate) enum Convert {
     List,
     /// The least number of snapshots is 3.
     Retain,
+    /// A whole number; 0 or less overrules what is retained, which `zoo` sees to at the end.
+    Purge,
 }
 
 const fn row(names: &'static [&'static str], fate: Verdict, why: &'static str) -> Row {
     Row { names, fate, why }
 }
 
-use Convert::{Kib, List, Number, Retain, Switch, Text, Yes};
+use Convert::{Kib, List, Number, Purge, Retain, Switch, Text, Yes};
 use Verdict::{Honoured, Ignored, Mapped, Membership, NotYet, RefusedUnless};
 
 const OFF: Verdict = RefusedUnless(&["false", "no", "off", ""]);
@@ -124,9 +126,9 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         &["autopurge.purgeInterval"],
-        Ignored,
-        "Ostler removes old files after each new snapshot, so that the disk does not fill up; \
-         snapshot.kept = 0 in our own format keeps everything",
+        Mapped("snapshot.kept", Purge),
+        "0 keeps every snapshot and log file; otherwise old ones go after each new snapshot, \
+         whatever the hours",
     ),
     row(&["extendedTypesEnabled"], Honoured("tree.extended_types", Switch), "TTL znodes"),
     row(&["enforceQuota"], Honoured("tree.enforce_quota", Switch), "hard quotas"),
