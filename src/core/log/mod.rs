@@ -153,7 +153,7 @@ impl<D: Disk> Log<D> {
     pub fn append(&mut self, entry: &Entry<'_>) -> Result<(), LogError> {
         self.check_usable()?;
         if let Entry::Txn { zxid, .. } = *entry
-            && zxid <= self.last_zxid
+            && (zxid <= self.last_zxid || !segment::is_followed(zxid))
         {
             return Err(LogError::OutOfOrder { found: zxid, last: self.last_zxid });
         }

@@ -119,7 +119,10 @@ impl Survey {
         }
         let end = scan.end();
         if end == End::Damaged && !scan.sealed {
-            let what = "a record is missing or damaged, yet later records are whole";
+            let what = match scan.nonsense {
+                true => "a whole record holds what no server can have written",
+                false => "a record is missing or damaged, yet later records are whole",
+            };
             return Err(LogError::Corrupt { file: place, offset: scan.offset as u64, what });
         }
         let base = header.previous > self.zxid || self.segments.is_empty();

@@ -21,7 +21,7 @@ use super::Epochs;
 use super::bytes::{array, u32_at, u64_at};
 use super::error::LogError;
 use super::identity::Identity;
-use super::record::{ALIGNMENT, Header, Kind};
+use super::record::{ALIGNMENT, Entry, Header, Kind};
 use crate::types::{Epoch, ServerId, Zxid};
 use alloc::format;
 use alloc::string::String;
@@ -34,6 +34,8 @@ const MAGIC: &[u8; 8] = b"OSTLERLG";
 const VERSION: u32 = 1;
 const CHECKED_BYTES: usize = 80;
 const PREFIX: &str = "log.";
+/// A higher number of a record cannot have been counted to. It leaves room to count on.
+const SEQ_MAX: u64 = u64::MAX / 2;
 
 /// What the first block of a segment says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +67,9 @@ impl SegmentHeader {
         }
         let header = Self::fields(bytes);
         header.belongs_to(identity, file)?;
+        if header.first_seq > SEQ_MAX || !is_followed(header.previous) {
+            return Err(corrupt("its header holds numbers that no log can reach"));
+        }
         Ok(header)
     }
 
@@ -120,6 +125,11 @@ impl SegmentHeader {
     }
 }
 
+/// Whether there is a zxid after this one: a segment is named by it.
+pub(super) fn is_followed(zxid: Zxid) -> bool {
+    zxid.0 < u64::MAX
+}
+
 /// Name of the segment whose first transaction is at `first` or later.
 pub(super) fn name(first: Zxid) -> String {
     format!("{PREFIX}{:016x}", first.0)
@@ -149,6 +159,9 @@ pub(super) struct Scan<'a> {
     /// Whether there was a transaction.
     pub(super) has_txn: bool,
     floor: u64,
+    /// Whether the scan ended at a record that is whole, and so no remains of a torn write, but
+    /// that no server can have meant.
+    pub(super) nonsense: bool,
 }
 
 /// How the valid records of a segment end.
@@ -176,6 +189,7 @@ impl<'a> Scan<'a> {
             sealed: false,
             has_txn: false,
             floor: 0,
+            nonsense: false,
         }
     }
 
@@ -185,6 +199,10 @@ impl<'a> Scan<'a> {
         let header = Header::decode(rest, self.seed, self.offset as u64)?;
         let payload = header.payload(rest, self.chain)?;
         if header.seq != self.seq || header.floor > header.seq {
+            return None;
+        }
+        if !self.makes_sense(&header, payload) {
+            self.nonsense = true;
             return None;
         }
         self.advance(&header);
@@ -199,11 +217,24 @@ impl<'a> Scan<'a> {
         let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
             return End::Clean;
         };
+        if self.nonsense {
+            return End::Damaged;
+        }
         let proven = (0..=last).step_by(ALIGNMENT).any(|at| {
             let header = Header::decode(&rest[at..], self.seed, (self.offset + at) as u64);
             header.is_some_and(|header| header.floor > self.seq)
         });
         if proven { End::Damaged } else { End::Torn(self.offset + last + 1) }
+    }
+
+    /// Whether a whole record is one that a log can hold here.
+    fn makes_sense(&self, header: &Header, payload: &[u8]) -> bool {
+        let is_entry = Entry::decode(header, payload).is_some();
+        match header.kind {
+            Kind::Txn => is_entry && header.zxid > self.zxid && is_followed(header.zxid),
+            Kind::Epoch | Kind::SnapshotTaken => is_entry,
+            Kind::Mark | Kind::Seal => true,
+        }
     }
 
     fn advance(&mut self, header: &Header) {

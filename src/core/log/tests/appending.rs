@@ -28,7 +28,11 @@ fn a_zxid_that_does_not_follow_is_refused_without_harm() {
     let mut disk = MemDisk::new(1);
     let (mut log, _) = open(&mut disk).unwrap();
     write(&mut log, 5..=5);
-    assert!(matches!(append(&mut log, 5), Err(LogError::OutOfOrder { .. })));
+    // Nothing could follow the very last one.
+    for zxid in [5, 4, u64::MAX] {
+        let entry = Entry::Txn { zxid: Zxid(zxid), time_ms: 0, payload: b"" };
+        assert!(matches!(log.append(&entry), Err(LogError::OutOfOrder { .. })));
+    }
     write(&mut log, 6..=6);
     assert_eq!(replayed(&mut log, 0).unwrap(), [5, 6]);
 }

@@ -185,3 +185,25 @@ fn only_our_own_unfinished_files_are_removed() {
     assert!(disk.content("notes.tmp").is_some());
     assert!(disk.content("log.0000000000000009.tmp").is_none());
 }
+
+#[test]
+fn a_whole_record_that_no_server_can_have_written_is_no_torn_write() {
+    let nonsense: [(Kind, u64, &[u8]); 4] = [
+        (Kind::Txn, 9, b"short"),
+        (Kind::Txn, 2, b"too early"),
+        (Kind::Txn, u64::MAX, b"the last of all"),
+        (Kind::Epoch, 3, b"no epoch"),
+    ];
+    for (kind, zxid, payload) in nonsense {
+        let mut disk = written(3);
+        let (mut log, _) = open(&mut disk).unwrap();
+        let place = log.place();
+        log.tail.chain =
+            record::encode(kind, Zxid(zxid), place, &[payload], &mut log.buffer).unwrap();
+        log.tail.seq += 1;
+        log.sync().unwrap();
+        drop(log);
+        let error = refusal(&mut disk);
+        assert!(error.to_string().contains("no server can have written"), "{error}");
+    }
+}

@@ -8,6 +8,7 @@ mod tail;
 
 use crate::log::disk::{Disk, Fault};
 use crate::log::mem_disk::MemDisk;
+use crate::log::record::{self, Kind};
 use crate::log::snapshot::{self, Reader, Writer};
 use crate::log::{Entry, Log, LogError, LogSettings, Purged, Recovered};
 use crate::types::{Epoch, ServerId, Zxid};
