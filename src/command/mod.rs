@@ -29,6 +29,8 @@ enum Command {
     },
     /// ZooKeeper's command line: one command, or many at a prompt.
     Shell(ostler::shell::ShellArgs),
+    /// Measures servers: a load harness for whatever speaks ZooKeeper's protocol or Ostler's.
+    Bench(ostler::bench::BenchArgs),
     /// Prints the version.
     Version,
 }
@@ -48,6 +50,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Config { command: ConfigCommand::Check { file } } => config_check::run(&file),
         Command::Shell(arguments) => ostler::shell::run(arguments),
+        Command::Bench(arguments) => ostler::bench::run(arguments),
         Command::Version => {
             println!("ostler {}", env!("CARGO_PKG_VERSION"));
             ExitCode::SUCCESS

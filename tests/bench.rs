@@ -1,0 +1,241 @@
+//! The load harness against a real server and against the null server: every workload, briefly.
+//!
+//! What is asked here is whether runs count right and clean up after themselves, never how fast
+//! anything is.
+
+use ostler::client::{Client, ClientOptions};
+use ostler::load::null::NullServer;
+use ostler::load::{
+    LoadError, Mix, Operation, Pace, Plan, Report, Skew, Workload, page, run, summary,
+};
+use ostler_core::wire::Codec;
+use std::net::{SocketAddr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A server of its own for each test, killed when the test ends.
+struct Server {
+    process: Child,
+    address: SocketAddr,
+    _directory: tempfile::TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let free = TcpListener::bind("127.0.0.1:0").expect("binds");
+        let address = free.local_addr().expect("has an address");
+        drop(free);
+        let directory = tempfile::tempdir().expect("makes a directory");
+        let process = Command::new(env!("CARGO_BIN_EXE_ostler"))
+            .args(["serve", "--data-dir"])
+            .arg(directory.path().join("data"))
+            .args(["--client-port", &address.port().to_string()])
+            .env("OSTLER__CLIENT__CONNECTIONS_PER_IP_MAX", "0")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the ostler binary starts");
+        let server = Self { process, address, _directory: directory };
+        let begun = Instant::now();
+        while std::net::TcpStream::connect(address).is_err() {
+            assert!(begun.elapsed() < PATIENCE, "the server does not come up");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server
+    }
+
+    fn plan(&self, workload: Workload) -> Plan {
+        Plan { pids: vec![self.process.id()], ..plan(self.address, workload) }
+    }
+
+    /// Names of all znodes below the root that are not the server's own.
+    fn left_over(&self) -> Vec<String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime starts").block_on(async {
+            let servers = self.address.to_string();
+            let client = Client::connect(&servers, ClientOptions::default()).await;
+            let client = client.expect("connects");
+            let (mut names, _) = client.children("/").await.expect("lists");
+            names.retain(|name| name != "zookeeper");
+            client.close().await;
+            names
+        })
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+}
+
+fn plan(address: SocketAddr, workload: Workload) -> Plan {
+    Plan {
+        servers: vec![address],
+        codec: Codec::Jute,
+        workload,
+        connections: 3,
+        in_flight: 4,
+        pace: Pace::Closed,
+        value_bytes: 30,
+        path_bytes: 40,
+        keys: 50,
+        skew: Skew::Zipf(0.9),
+        listed: 10,
+        multi: (2, 4),
+        warm_up: Duration::from_millis(50),
+        duration: Duration::from_millis(250),
+        threads: 2,
+        pids: Vec::new(),
+        session_timeout: Duration::from_secs(20),
+        seed: 1,
+        keep: false,
+        progress: false,
+    }
+}
+
+fn workloads() -> Vec<Workload> {
+    let mut all: Vec<_> =
+        Operation::ALL.map(|operation| Workload::Mix(Mix::only(operation))).into();
+    let mix = "get=4,exists=1,set=2,create=3,delete=2,list=1,multi=1".parse::<Mix>();
+    all.extend([
+        Workload::Mix(Mix::keeper()),
+        Workload::Mix(mix.expect("is a mix")),
+        Workload::Watches(7),
+        Workload::Sessions,
+        Workload::Idle,
+        Workload::Fill(100),
+    ]);
+    all
+}
+
+fn good_run(plan: &Plan) -> Report {
+    let name = plan.workload.to_string();
+    let report = run(plan).unwrap_or_else(|error| panic!("{name}: {error}"));
+    assert!(report.errors.is_empty(), "{name}: {:?}", report.errors);
+    for row in &report.operations {
+        assert!(row.count > 0, "{name}: {row:?}");
+        assert!(row.p50 > 0.0 && row.p50 <= row.p99 && row.p99 <= row.max, "{name}: {row:?}");
+    }
+    assert!(!report.operations.is_empty(), "{name}");
+    report
+}
+
+fn names(report: &Report) -> Vec<&str> {
+    report.operations.iter().map(|row| &*row.name).collect()
+}
+
+#[test]
+fn every_workload_runs_against_a_real_server_in_both_protocols_and_leaves_nothing() {
+    let server = Server::start();
+    for codec in [Codec::Jute, Codec::Native] {
+        for workload in workloads() {
+            let duration = Duration::from_millis(150);
+            let report = good_run(&Plan { codec, duration, ..server.plan(workload.clone()) });
+            let used = report.server.expect("the process is known");
+            assert!(used.rss_after_bytes > 0, "{workload}: {used:?}");
+            match workload {
+                Workload::Fill(count) => {
+                    assert_eq!(report.total.count, count.next_multiple_of(3));
+                }
+                Workload::Mix(mix) if mix == Mix::keeper() => {
+                    assert!(names(&report).contains(&"get"), "{:?}", names(&report));
+                }
+                Workload::Mix(_) | Workload::Watches(_) | Workload::Sessions | Workload::Idle => {}
+            }
+        }
+    }
+    assert_eq!(server.left_over(), Vec::<String>::new());
+}
+
+#[test]
+fn every_workload_runs_against_the_null_server_in_both_protocols() {
+    let server = NullServer::start("127.0.0.1:0".parse().expect("is one")).expect("listens");
+    for codec in [Codec::Jute, Codec::Native] {
+        for workload in workloads() {
+            let duration = Duration::from_millis(60);
+            let plan = Plan { codec, duration, ..plan(server.address(), workload) };
+            good_run(&plan);
+        }
+    }
+}
+
+#[test]
+fn an_open_loop_keeps_its_rate_and_counts_stalls_from_the_intended_start() {
+    let server = NullServer::start("127.0.0.1:0".parse().expect("is one")).expect("listens");
+    let get = || Workload::Mix(Mix::only(Operation::Get));
+    let pace = Pace::Open(2_000.0);
+    let duration = Duration::from_millis(500);
+    let report = good_run(&Plan { pace, duration, ..plan(server.address(), get()) });
+    assert_eq!(report.total.count, 1_000);
+    // Nobody answers at this rate: what was due and not served is told, never left out.
+    let (pace, warm_up) = (Pace::Open(1e9), Duration::ZERO);
+    let duration = Duration::from_millis(20);
+    let overrun = Plan { pace, warm_up, duration, ..plan(server.address(), get()) };
+    let overrun = run(&overrun).expect("runs");
+    assert!(overrun.errors.iter().any(|count| count.what == "due, and never sent"), "{overrun:?}");
+    assert!(overrun.total.max > 5_000.0, "{:?}", overrun.total);
+}
+
+#[test]
+fn a_report_survives_json_and_becomes_a_page() {
+    let server = NullServer::start("127.0.0.1:0".parse().expect("is one")).expect("listens");
+    let report = good_run(&plan(server.address(), Workload::Mix(Mix::keeper())));
+    let json = serde_json::to_string(&report).expect("is plain");
+    let read = serde_json::from_str::<Report>(&json).expect("is a report");
+    assert_eq!(summary(&read), summary(&report));
+    assert_eq!((read.setting, read.errors), (report.setting.clone(), report.errors.clone()));
+    let html = page(&report, Some(&report));
+    assert!(html.contains("<svg") && html.contains("Throughput over time"));
+    assert!(!html.contains("<script") && !html.contains("href="), "the page stands alone");
+}
+
+#[test]
+fn what_cannot_be_run_is_refused_with_a_reason() {
+    let closed = TcpListener::bind("127.0.0.1:0").expect("binds").local_addr().expect("has one");
+    let get = || Workload::Mix(Mix::only(Operation::Get));
+    let refused = run(&plan(closed, get())).expect_err("nobody listens");
+    assert!(matches!(refused, LoadError::Socket { .. }), "{refused}");
+    let refused = run(&Plan { connections: 0, ..plan(closed, get()) }).expect_err("no connection");
+    assert_eq!(refused.to_string(), "at least one connection is needed");
+}
+
+#[test]
+fn the_command_writes_reports_and_pages() {
+    let server = NullServer::start("127.0.0.1:0".parse().expect("is one")).expect("listens");
+    let directory = tempfile::tempdir().expect("makes a directory");
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let bench = |arguments: &[&str]| {
+        let run = Command::new(env!("CARGO_BIN_EXE_ostler")).arg("bench").args(arguments).output();
+        let output = run.expect("the ostler binary starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let address = server.address().to_string();
+    let (code, text) = bench(&[
+        "run",
+        "get",
+        "--servers",
+        &address,
+        "-t",
+        "0.1",
+        "--warm-up",
+        "0.05",
+        "--quiet",
+        "--json",
+        &file("a.json"),
+        "--html",
+        &file("a.html"),
+    ]);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("get 16 x 1") || text.contains("get  16 x 1"), "{text}");
+    let (code, _) = bench(&["page", &file("a.json"), &file("a.json"), "--html", &file("b.html")]);
+    assert_eq!(code, Some(0));
+    let html = std::fs::read_to_string(file("b.html")).expect("was written");
+    assert!(html.contains("Second against first"));
+    assert_eq!(bench(&["run", "nothing"]).0, Some(2));
+}
