@@ -5,8 +5,8 @@ use super::txn::tests::parts;
 use super::{Codec, DecodeError, OwnedReply, ReplyKind};
 use crate::types::limits::NATIVE_FRAME_REQUESTS_MAX;
 use crate::types::{
-    Acl, AuthId, CreateVariant, ErrorCode, EventType, Op, Outcome, Perms, Read, RemoveKind,
-    Request, SessionId, Stat, WatchEvent, WatchMode, WatchOp, Xid, Zxid,
+    Acl, AclEntry, AuthId, Create, CreateVariant, ErrorCode, EventType, Op, Outcome, Perms, Read,
+    RemoveKind, Request, SessionId, Stat, WatchEvent, WatchMode, WatchOp, Xid, Zxid,
 };
 use proptest::prelude::*;
 use std::string::{String, ToString};
@@ -14,6 +14,7 @@ use std::vec::Vec;
 use std::{format, vec};
 
 const FRAMES: &str = include_str!("../../../tests/golden/native.txt");
+const DESCRIPTION: &str = include_str!("native/PROTOCOL.md");
 
 fn stat() -> Stat {
     Stat {
@@ -47,6 +48,11 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         Read::Data { path, watch: false },
         Read::Children { path, watch: false, with_stat: false },
     ];
+    let entry = AclEntry { perms: Perms::READ, scheme: "digest", id: "ann:one" };
+    let create = |variant, flags, ttl_ms| {
+        let (data, acl) = (Some(&b"x"[..]), vec![entry]);
+        Request::Write(Op::Create(Create { path, data, acl, flags, ttl_ms, variant }))
+    };
     let delete = Op::Delete { path, version: -1 };
     let check = Op::Check { path, version: 3 };
     let set_data = Op::SetData { path, data: None, version: 4 };
@@ -55,6 +61,9 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         ("ping", Request::Ping),
         ("delete", Request::Write(delete)),
         ("setData", Request::Write(set_data)),
+        ("create", create(CreateVariant::WithStat, 3, 0)),
+        ("createTTL", create(CreateVariant::Ttl, 5, 60_000)),
+        ("setACL", Request::Write(Op::SetAcl { path, acl: vec![entry], version: 2 })),
         ("multi", Request::Write(multi)),
         ("exists", read(Read::Exists { path, watch: true })),
         ("getData", read(Read::Data { path, watch: false })),
@@ -231,6 +240,19 @@ fn a_frame_holds_so_many_requests_and_is_taken_whole_or_not_at_all() {
     let mut frames = vec![];
     Codec::Native.encode_requests(&[&asks[..], &asks[..1]].concat(), &mut frames);
     assert_eq!(frames.len(), 4 + fits.len() + 4 + 8 + 8, "two frames");
+}
+
+#[test]
+fn the_description_shows_frozen_frames() {
+    let blocks = DESCRIPTION.split("```frames\n").skip(1);
+    let shown = blocks.flat_map(|block| block.split("```").next().unwrap_or_default().lines());
+    let shown: Vec<_> = shown.collect();
+    assert!(shown.len() > 10, "{shown:?}");
+    for line in shown {
+        assert!(FRAMES.lines().any(|frozen| frozen == line), "not a frozen frame: {line}");
+    }
+    let bound = format!("up to {NATIVE_FRAME_REQUESTS_MAX}, none too");
+    assert!(DESCRIPTION.contains(&bound), "the description says another bound of a frame");
 }
 
 #[test]
