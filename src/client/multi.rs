@@ -4,7 +4,7 @@ use super::operations::CreateOptions;
 use super::paths::{server_path, server_prefix};
 use super::{Client, ClientError};
 use ostler_core::types::{Create, ErrorCode, Op, Outcome, Read, Request, Stat};
-use ostler_core::wire::OwnedReply;
+use ostler_core::wire::{OwnedReadReply, OwnedReply};
 
 /// Writes that happen together or not at all, collected one by one.
 #[derive(Clone, Debug, Default)]
@@ -177,7 +177,7 @@ impl Client {
         let OwnedReply::Reads(replies) = self.ask(&Request::Read(Read::Multi(reads))).await? else {
             return Err(ClientError::UnexpectedAnswer);
         };
-        replies.into_iter().map(read_result).collect()
+        Ok(replies.into_iter().map(read_result).collect())
     }
 
     fn multi_result(&self, outcome: Outcome) -> Result<MultiResult, ClientError> {
@@ -213,11 +213,10 @@ fn refusal_of(outcomes: &[Outcome]) -> Option<MultiError> {
     first
 }
 
-fn read_result(reply: OwnedReply) -> Result<ReadResult, ClientError> {
+fn read_result(reply: OwnedReadReply) -> ReadResult {
     match reply {
-        OwnedReply::Data(data, stat) => Ok(ReadResult::Data(data, stat)),
-        OwnedReply::Children(names, _) => Ok(ReadResult::Children(names)),
-        OwnedReply::Error(code) => Ok(ReadResult::Refused(code)),
-        _unexpected => Err(ClientError::UnexpectedAnswer),
+        OwnedReadReply::Data(data, stat) => ReadResult::Data(data, stat),
+        OwnedReadReply::Children(names) => ReadResult::Children(names),
+        OwnedReadReply::Error(code) => ReadResult::Refused(code),
     }
 }

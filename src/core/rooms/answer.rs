@@ -2,7 +2,7 @@
 //! store for those that travelled.
 
 use crate::tree::Tree;
-use crate::types::{AuthId, ErrorCode, Read, Reply, Request, SessionId, Xid, Zxid};
+use crate::types::{AuthId, ErrorCode, Read, ReadReply, Reply, Request, SessionId, Xid, Zxid};
 use crate::wire::Codec;
 use alloc::vec::Vec;
 
@@ -105,16 +105,16 @@ impl Reader<'_> {
     fn read_all(&self, tree: &Tree, reads: &[Read<'_>], encode: &mut dyn FnMut(&Reply<'_>)) {
         // Names of children must outlive the replies that borrow them.
         let children: Vec<_> = reads.iter().map(|read| self.children_of(tree, read)).collect();
-        let mut all: Vec<Reply<'_>> = Vec::with_capacity(reads.len());
+        let mut all = Vec::with_capacity(reads.len());
         for (read, names) in reads.iter().zip(&children) {
             all.push(match (read, names) {
-                (_, Some(Ok(names))) => Reply::Children(names, None),
-                (_, Some(Err(error))) => Reply::Error(*error),
+                (_, Some(Ok(names))) => ReadReply::Children(names),
+                (_, Some(Err(error))) => ReadReply::Error(*error),
                 (Read::Data { path, .. }, None) => match tree.data(path, self.ids) {
-                    Ok((data, stat)) => Reply::Data(data, stat),
-                    Err(error) => Reply::Error(error),
+                    Ok((data, stat)) => ReadReply::Data(data, stat),
+                    Err(error) => ReadReply::Error(error),
                 },
-                (_, None) => Reply::Error(ErrorCode::MarshallingError),
+                (_, None) => ReadReply::Error(ErrorCode::MarshallingError),
             });
         }
         encode(&Reply::Reads(all));

@@ -87,8 +87,40 @@ pub enum Reply<'a> {
     WatchAdded,
     /// whoAmI: schemes and users; a codec shows of a digest only the user.
     Identities(&'a [AuthId]),
-    /// multiRead: each item is `Error`, `Data` or `Children` without stat.
-    Reads(Vec<Self>),
+    /// multiRead: one each.
+    Reads(Vec<ReadReply<'a>>),
     /// sasl: the server's token.
     Token(Option<&'a [u8]>),
+}
+
+/// What one read of a multiRead came to.
+pub enum ReadReply<'a> {
+    /// Refused.
+    Error(ErrorCode),
+    /// getData.
+    Data(Option<&'a [u8]>, Stat),
+    /// getChildren.
+    Children(&'a dyn NameList),
+}
+
+impl Reply<'_> {
+    /// The refusal that stands in the answer's header, with nothing behind it.
+    pub fn refusal(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Error(error) | Self::Outcome(Outcome::Failed(error)) => Some(*error),
+            Self::Done
+            | Self::Outcome(_)
+            | Self::Stat(_)
+            | Self::Data(..)
+            | Self::Acl(..)
+            | Self::Children(..)
+            | Self::Paths(_)
+            | Self::Count(_)
+            | Self::Path(_)
+            | Self::WatchAdded
+            | Self::Identities(_)
+            | Self::Reads(_)
+            | Self::Token(_) => None,
+        }
+    }
 }

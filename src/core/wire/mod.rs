@@ -15,7 +15,7 @@ mod native_test;
 mod sniff;
 pub mod txn;
 
-pub use jute::{OwnedReply, ReplyHeader, ReplyKind};
+pub use jute::{OwnedReadReply, OwnedReply, ReplyHeader, ReplyKind};
 pub use sniff::{FourLetterWord, Sniffed, sniff};
 
 use crate::types::{AuthId, Reply, Request, WatchEvent, Xid, Zxid};

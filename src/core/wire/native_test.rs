@@ -2,7 +2,7 @@
 
 use super::native::{Hello, Refusal, Welcome, check_greeting, greeting};
 use super::txn::tests::parts;
-use super::{Codec, DecodeError, OwnedReply, ReplyKind};
+use super::{Codec, DecodeError, OwnedReadReply, OwnedReply, ReplyKind};
 use crate::types::limits::NATIVE_FRAME_REQUESTS_MAX;
 use crate::types::{
     Acl, AclEntry, AuthId, Create, CreateVariant, ErrorCode, EventType, Op, Outcome, Perms, Read,
@@ -93,7 +93,11 @@ fn replies() -> Vec<(&'static str, OwnedReply)> {
     let created = |stat| Outcome::Created { path: "/a".into(), stat };
     let data = OwnedReply::Data(Some(b"x".to_vec()), stat());
     let children = OwnedReply::Children(names(), None);
-    let reads = vec![OwnedReply::Error(ErrorCode::NoNode), data.clone(), children.clone()];
+    let reads = vec![
+        OwnedReadReply::Error(ErrorCode::NoNode),
+        OwnedReadReply::Data(Some(b"x".to_vec()), stat()),
+        OwnedReadReply::Children(names()),
+    ];
     let results = vec![
         created(None),
         created(Some(stat())),

@@ -17,7 +17,7 @@ mod respond;
 mod write;
 
 pub use connect::{ConnectRequest, ConnectResponse};
-pub use reply::{OwnedReply, ReplyHeader, ReplyKind};
+pub use reply::{OwnedReadReply, OwnedReply, ReplyHeader, ReplyKind};
 
 pub(super) use ask::encode_request;
 pub(super) use request::decode_request;

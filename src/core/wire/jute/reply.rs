@@ -7,8 +7,8 @@ use super::multi::next;
 use super::opcode;
 use super::read::Reader;
 use crate::types::{
-    Acl, AuthId, CreateVariant, ErrorCode, EventType, Op, Outcome, Read, Reply, Request, Stat,
-    WatchEvent, WatchOp, Xid, Zxid,
+    Acl, AuthId, CreateVariant, ErrorCode, EventType, Op, Outcome, Read, ReadReply, Reply, Request,
+    Stat, WatchEvent, WatchOp, Xid, Zxid,
 };
 use crate::wire::DecodeError;
 use alloc::borrow::ToOwned;
@@ -94,10 +94,31 @@ pub enum OwnedReply {
     WatchAdded,
     /// whoAmI.
     Identities(Vec<AuthId>),
-    /// multiRead: each item is `Error`, `Data` or `Children` without stat.
-    Reads(Vec<Self>),
+    /// multiRead: one each.
+    Reads(Vec<OwnedReadReply>),
     /// sasl.
     Token(Option<Vec<u8>>),
+}
+
+/// A [`ReadReply`] that owns its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OwnedReadReply {
+    /// Refused.
+    Error(ErrorCode),
+    /// getData.
+    Data(Option<Vec<u8>>, Stat),
+    /// getChildren.
+    Children(Vec<String>),
+}
+
+impl OwnedReadReply {
+    fn as_reply(&self) -> ReadReply<'_> {
+        match self {
+            Self::Error(error) => ReadReply::Error(*error),
+            Self::Data(data, stat) => ReadReply::Data(data.as_deref(), *stat),
+            Self::Children(names) => ReadReply::Children(names),
+        }
+    }
 }
 
 impl OwnedReply {
@@ -116,7 +137,9 @@ impl OwnedReply {
             Self::Path(path) => Reply::Path(path),
             Self::WatchAdded => Reply::WatchAdded,
             Self::Identities(ids) => Reply::Identities(ids),
-            Self::Reads(results) => Reply::Reads(results.iter().map(Self::as_reply).collect()),
+            Self::Reads(results) => {
+                Reply::Reads(results.iter().map(OwnedReadReply::as_reply).collect())
+            }
             Self::Token(token) => Reply::Token(token.as_deref()),
         }
     }
@@ -228,7 +251,10 @@ pub fn decode_record(kind: ReplyKind, record: &[u8]) -> Result<OwnedReply, Decod
         ReplyKind::AclSet => OwnedReply::Outcome(Outcome::AclSet(reader.stat()?)),
         ReplyKind::Multi => OwnedReply::Outcome(Outcome::Multi(multi(reader)?)),
         ReplyKind::Stat => OwnedReply::Stat(reader.stat()?),
-        ReplyKind::Data => data(reader)?,
+        ReplyKind::Data => {
+            let (data, stat) = data(reader)?;
+            OwnedReply::Data(data, stat)
+        }
         ReplyKind::Acl => OwnedReply::Acl(reader.owned_acl()?, reader.stat()?),
         ReplyKind::Children => OwnedReply::Children(names(reader)?, None),
         ReplyKind::ChildrenWithStat => OwnedReply::Children(names(reader)?, Some(reader.stat()?)),
@@ -283,8 +309,8 @@ fn created(reader: &mut Reader<'_>, with_stat: bool) -> Result<Outcome, DecodeEr
     Ok(Outcome::Created { path, stat })
 }
 
-fn data(reader: &mut Reader<'_>) -> Result<OwnedReply, DecodeError> {
-    Ok(OwnedReply::Data(reader.buffer()?.map(<[u8]>::to_vec), reader.stat()?))
+fn data(reader: &mut Reader<'_>) -> Result<(Option<Vec<u8>>, Stat), DecodeError> {
+    Ok((reader.buffer()?.map(<[u8]>::to_vec), reader.stat()?))
 }
 
 fn names(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
@@ -328,13 +354,16 @@ fn multi(reader: &mut Reader<'_>) -> Result<Vec<Outcome>, DecodeError> {
     Ok(results)
 }
 
-fn reads(reader: &mut Reader<'_>) -> Result<Vec<OwnedReply>, DecodeError> {
+fn reads(reader: &mut Reader<'_>) -> Result<Vec<OwnedReadReply>, DecodeError> {
     let mut results = Vec::new();
     while let Some(code) = next(reader)? {
         results.push(match code {
-            opcode::GET_DATA => data(reader)?,
-            opcode::GET_CHILDREN => OwnedReply::Children(names(reader)?, None),
-            opcode::ERROR => OwnedReply::Error(error_code(reader.int()?)?),
+            opcode::GET_DATA => {
+                let (data, stat) = data(reader)?;
+                OwnedReadReply::Data(data, stat)
+            }
+            opcode::GET_CHILDREN => OwnedReadReply::Children(names(reader)?),
+            opcode::ERROR => OwnedReadReply::Error(error_code(reader.int()?)?),
             code => return Err(unknown_result(code)),
         });
     }

@@ -2,14 +2,16 @@
 
 use super::opcode;
 use super::write::Writer;
-use crate::types::{Acl, AuthId, ErrorCode, NameList, Outcome, Reply, Stat, WatchEvent, Xid, Zxid};
+use crate::types::{
+    Acl, AuthId, ErrorCode, NameList, Outcome, ReadReply, Reply, Stat, WatchEvent, Xid, Zxid,
+};
 use crate::wire::shown_user;
 use alloc::vec::Vec;
 
 /// Appends the whole frame of an answer.
 pub(in crate::wire) fn encode_reply(xid: Xid, zxid: Zxid, reply: &Reply<'_>, out: &mut Vec<u8>) {
     let mut writer = Writer::frame(out);
-    header(&mut writer, xid, zxid, error_of(reply));
+    header(&mut writer, xid, zxid, reply.refusal().map_or(0, ErrorCode::code));
     body(&mut writer, reply);
     writer.finish();
 }
@@ -30,34 +32,12 @@ fn header(writer: &mut Writer<'_>, xid: Xid, zxid: Zxid, error: i32) {
     writer.int(error);
 }
 
-fn error_of(reply: &Reply<'_>) -> i32 {
-    match reply {
-        Reply::Error(error) | Reply::Outcome(Outcome::Failed(error)) => error.code(),
-        Reply::Done
-        | Reply::Outcome(_)
-        | Reply::Stat(_)
-        | Reply::Data(..)
-        | Reply::Acl(..)
-        | Reply::Children(..)
-        | Reply::Paths(_)
-        | Reply::Count(_)
-        | Reply::Path(_)
-        | Reply::WatchAdded
-        | Reply::Identities(_)
-        | Reply::Reads(_)
-        | Reply::Token(_) => 0,
-    }
-}
-
 fn body(writer: &mut Writer<'_>, reply: &Reply<'_>) {
     match reply {
         Reply::Error(_) | Reply::Done => {}
         Reply::Outcome(outcome) => outcome_body(writer, outcome),
         Reply::Stat(stat) => writer.stat(stat),
-        Reply::Data(data, stat) => {
-            writer.buffer(*data);
-            writer.stat(stat);
-        }
+        Reply::Data(bytes, stat) => data(writer, *bytes, stat),
         Reply::Acl(acl, stat) => {
             writer.acl(acl.iter().map(Acl::as_entry));
             writer.stat(stat);
@@ -113,32 +93,19 @@ fn multi_result(writer: &mut Writer<'_>, result: &Outcome) {
     outcome_body(writer, result);
 }
 
-fn reads(writer: &mut Writer<'_>, results: &[Reply<'_>]) {
+fn reads(writer: &mut Writer<'_>, results: &[ReadReply<'_>]) {
     for result in results {
         match result {
-            Reply::Data(..) => writer.multi_header(opcode::GET_DATA, false, 0),
-            Reply::Children(..) => writer.multi_header(opcode::GET_CHILDREN, false, 0),
-            Reply::Error(error) => {
-                error_result(writer, error.code());
-                continue;
+            ReadReply::Error(error) => error_result(writer, error.code()),
+            ReadReply::Data(bytes, stat) => {
+                writer.multi_header(opcode::GET_DATA, false, 0);
+                data(writer, *bytes, stat);
             }
-            // No multiRead holds these, see `Reply::Reads`.
-            Reply::Done
-            | Reply::Outcome(_)
-            | Reply::Stat(_)
-            | Reply::Acl(..)
-            | Reply::Paths(_)
-            | Reply::Count(_)
-            | Reply::Path(_)
-            | Reply::WatchAdded
-            | Reply::Identities(_)
-            | Reply::Reads(_)
-            | Reply::Token(_) => {
-                error_result(writer, ErrorCode::SystemError.code());
-                continue;
+            ReadReply::Children(names) => {
+                writer.multi_header(opcode::GET_CHILDREN, false, 0);
+                children(writer, *names, None);
             }
         }
-        body(writer, result);
     }
     end_of_multi(writer);
 }
@@ -158,6 +125,11 @@ fn created(writer: &mut Writer<'_>, path: &str, stat: Option<&Stat>) {
     if let Some(stat) = stat {
         writer.stat(stat);
     }
+}
+
+fn data(writer: &mut Writer<'_>, data: Option<&[u8]>, stat: &Stat) {
+    writer.buffer(data);
+    writer.stat(stat);
 }
 
 fn children(writer: &mut Writer<'_>, names: &dyn NameList, stat: Option<&Stat>) {

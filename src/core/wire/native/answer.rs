@@ -3,9 +3,11 @@
 use super::message::{
     Answer, Came, Entry, Event, Header, List, Names, Seen, frame, read, read_all,
 };
-use crate::types::{Acl, AuthId, ErrorCode, Outcome, Perms, Reply, WatchEvent, Xid, Zxid};
+use crate::types::{
+    Acl, AuthId, ErrorCode, Outcome, Perms, ReadReply, Reply, WatchEvent, Xid, Zxid,
+};
 use crate::wire::jute::reply::{error_code, event_type};
-use crate::wire::{DecodeError, OwnedReply, ReplyHeader, shown_user};
+use crate::wire::{DecodeError, OwnedReadReply, OwnedReply, ReplyHeader, shown_user};
 use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -13,11 +15,9 @@ use alloc::vec::Vec;
 /// Appends the whole frame of an answer.
 pub(in crate::wire) fn encode_reply(xid: Xid, zxid: Zxid, reply: &Reply<'_>, out: &mut Vec<u8>) {
     let header = |error| Header { xid: xid.0, zxid: zxid.to_wire(), error };
-    match reply {
-        Reply::Error(error) | Reply::Outcome(Outcome::Failed(error)) => {
-            frame(out, &header(error.code()));
-        }
-        reply => frame(out, &(header(0), answer(reply))),
+    match reply.refusal() {
+        Some(error) => frame(out, &header(error.code())),
+        None => frame(out, &(header(0), answer(reply))),
     }
 }
 
@@ -134,31 +134,19 @@ fn outcome(came: Came<'_>) -> Result<Outcome, DecodeError> {
     })
 }
 
-fn seen<'r>(reply: &'r Reply<'_>) -> Seen<'r> {
+fn seen<'r>(reply: &ReadReply<'r>) -> Seen<'r> {
     match reply {
-        Reply::Error(error) => Seen::Error(error.code()),
-        Reply::Data(data, stat) => Seen::Data(*data, (*stat).into()),
-        Reply::Children(names, _) => Seen::Children(Names::Stored(*names)),
-        // No multiRead holds these, see `Reply::Reads`.
-        Reply::Done
-        | Reply::Outcome(_)
-        | Reply::Stat(_)
-        | Reply::Acl(..)
-        | Reply::Paths(_)
-        | Reply::Count(_)
-        | Reply::Path(_)
-        | Reply::WatchAdded
-        | Reply::Identities(_)
-        | Reply::Reads(_)
-        | Reply::Token(_) => Seen::Error(ErrorCode::SystemError.code()),
+        ReadReply::Error(error) => Seen::Error(error.code()),
+        ReadReply::Data(data, stat) => Seen::Data(*data, (*stat).into()),
+        ReadReply::Children(names) => Seen::Children(Names::Stored(*names)),
     }
 }
 
-fn owned_seen(seen: Seen<'_>) -> Result<OwnedReply, DecodeError> {
+fn owned_seen(seen: Seen<'_>) -> Result<OwnedReadReply, DecodeError> {
     Ok(match seen {
-        Seen::Error(code) => OwnedReply::Error(error_code(code)?),
-        Seen::Data(data, stat) => OwnedReply::Data(data.map(<[u8]>::to_vec), stat.into()),
-        Seen::Children(names) => OwnedReply::Children(owned_names(&names), None),
+        Seen::Error(code) => OwnedReadReply::Error(error_code(code)?),
+        Seen::Data(data, stat) => OwnedReadReply::Data(data.map(<[u8]>::to_vec), stat.into()),
+        Seen::Children(names) => OwnedReadReply::Children(owned_names(&names)),
     })
 }
 

@@ -266,54 +266,47 @@ pub(super) enum Answer<'a> {
 }
 
 /// A stat, its fields in ZooKeeper's order.
-#[derive(DeriveEncode, DeriveBorrowDecode)]
-pub(super) struct StatRecord {
-    czxid: i64,
-    mzxid: i64,
-    ctime: i64,
-    mtime: i64,
-    version: i32,
-    cversion: i32,
-    aversion: i32,
-    ephemeral_owner: i64,
-    data_length: i32,
-    num_children: i32,
-    pzxid: i64,
-}
+pub(super) struct StatRecord(Stat);
 
 impl From<Stat> for StatRecord {
     fn from(stat: Stat) -> Self {
-        Self {
-            czxid: stat.czxid,
-            mzxid: stat.mzxid,
-            ctime: stat.ctime,
-            mtime: stat.mtime,
-            version: stat.version,
-            cversion: stat.cversion,
-            aversion: stat.aversion,
-            ephemeral_owner: stat.ephemeral_owner,
-            data_length: stat.data_length,
-            num_children: stat.num_children,
-            pzxid: stat.pzxid,
-        }
+        Self(stat)
     }
 }
 
 impl From<StatRecord> for Stat {
-    fn from(stat: StatRecord) -> Self {
-        Self {
-            czxid: stat.czxid,
-            mzxid: stat.mzxid,
-            ctime: stat.ctime,
-            mtime: stat.mtime,
-            version: stat.version,
-            cversion: stat.cversion,
-            aversion: stat.aversion,
-            ephemeral_owner: stat.ephemeral_owner,
-            data_length: stat.data_length,
-            num_children: stat.num_children,
-            pzxid: stat.pzxid,
-        }
+    fn from(StatRecord(stat): StatRecord) -> Self {
+        stat
+    }
+}
+
+impl Encode for StatRecord {
+    fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
+        let Stat { czxid, mzxid, ctime, mtime, version, cversion, aversion, .. } = self.0;
+        (czxid, mzxid, ctime, mtime, version, cversion, aversion).encode(encoder)?;
+        let Stat { ephemeral_owner, data_length, num_children, pzxid, .. } = self.0;
+        (ephemeral_owner, data_length, num_children, pzxid).encode(encoder)
+    }
+}
+
+impl<'de, C> BorrowDecode<'de, C> for StatRecord {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(decoder: &mut D) -> Result<Self, Refused> {
+        let (czxid, mzxid, ctime, mtime) = Decode::decode(decoder)?;
+        let (version, cversion, aversion) = Decode::decode(decoder)?;
+        let (ephemeral_owner, data_length, num_children, pzxid) = Decode::decode(decoder)?;
+        Ok(Self(Stat {
+            czxid,
+            mzxid,
+            ctime,
+            mtime,
+            version,
+            cversion,
+            aversion,
+            ephemeral_owner,
+            data_length,
+            num_children,
+            pzxid,
+        }))
     }
 }
 
