@@ -6,7 +6,7 @@ use crate::types::{
     AclEntry, AuthId, Create, CreateVariant, ErrorCode, Op, Outcome, Perms, Read, Request,
     SessionId, Xid, Zxid,
 };
-use crate::wire::{Codec, OwnedReply, ReplyKind};
+use crate::wire::{Codec, OwnedReadReply, OwnedReply, ReplyKind};
 use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -165,10 +165,10 @@ fn several_reads_are_answered_from_one_state_each_for_itself() {
     let desk = Desk::new();
     let reads = vec![children("/open"), data("/no"), data("/open"), children("/closed")];
     let results = vec![
-        OwnedReply::Children(vec!["mine".to_string()], None),
-        refused(ErrorCode::NoNode),
-        OwnedReply::Data(Some(b"data".to_vec()), desk.stat("/open")),
-        refused(ErrorCode::NoAuth),
+        OwnedReadReply::Children(vec!["mine".to_string()]),
+        OwnedReadReply::Error(ErrorCode::NoNode),
+        OwnedReadReply::Data(Some(b"data".to_vec()), desk.stat("/open")),
+        OwnedReadReply::Error(ErrorCode::NoAuth),
     ];
     assert_eq!(desk.read(&Read::Multi(reads)), (OwnedReply::Reads(results), false));
     assert_eq!(desk.read(&Read::Multi(Vec::new())), (OwnedReply::Reads(Vec::new()), false));
