@@ -6,6 +6,7 @@ use crate::types::{
     AclEntry, Create, CreateVariant, Epoch, ErrorCode, EventType, Op, Perms, Read, RemoveKind,
     Request, WatchMode, WatchOp, Xid, Zxid,
 };
+use crate::wire::Codec;
 use alloc::vec;
 
 fn create<'a>(path: &'a str, scheme: &'a str, id: &'a str) -> Request<'a> {
@@ -337,4 +338,58 @@ fn whatever_happens_in_between_events_come_before_data() {
         travelled += away;
     }
     assert!(in_place > 1_000 && travelled > 1_000, "{in_place} in place, {travelled} travelled");
+}
+
+/// Requests that wait for the disk and requests that need not, in one native frame: the client
+/// cannot tell which was which.
+#[test]
+fn a_batch_is_answered_in_its_order_in_both_protocols() {
+    for codec in [Codec::Jute, Codec::Native] {
+        let mut stage = Stage::with(0);
+        stage.join_speaking(codec);
+        let batch = [
+            (1, data("/a")),
+            (2, open("/a")),
+            (3, data("/a")),
+            (4, set("/a", "x")),
+            (Xid::PING.0, Request::Ping),
+            (5, open("/a")),
+            (6, Request::Sync("/")),
+        ];
+        stage.say(0, &batch);
+        assert_eq!(stage.got(0), [refused(1, 1, ErrorCode::NoNode)], "{codec:?}");
+        stage.settle_and_collect();
+        let expected = [
+            reply(2, 2),
+            reply(3, 2),
+            reply(4, 3),
+            reply(Xid::PING.0, 3),
+            refused(5, 4, ErrorCode::NodeExists),
+            reply(6, 4),
+        ];
+        assert_eq!(stage.got(0), expected, "{codec:?}");
+        assert_eq!(stage.seats[0].machine.in_flight(), 0);
+    }
+}
+
+/// A change made in one protocol is an event in the other, before the answer that shows it.
+#[test]
+fn watches_fire_across_protocols() {
+    for (writer, watcher) in [(Codec::Jute, Codec::Native), (Codec::Native, Codec::Jute)] {
+        let mut stage = Stage::with(0);
+        stage.join_speaking(writer);
+        stage.join_speaking(watcher);
+        stage.say(0, &[(1, open("/a"))]);
+        stage.settle_and_collect();
+        stage.say(1, &[(1, watch_data("/a"))]);
+        stage.settle_and_collect();
+        stage.got(1);
+        stage.say(0, &[(2, set("/a", "x"))]);
+        stage.settle_and_collect();
+        stage.say(1, &[(2, data("/a"))]);
+        stage.settle_and_collect();
+        let got = stage.got(1);
+        assert_eq!(event(&got[0]), (EventType::DataChanged, "/a"), "{watcher:?}");
+        assert_eq!(got[1..], [reply(2, 4)], "{watcher:?}");
+    }
 }

@@ -10,6 +10,7 @@ use crate::auth::AuthRules;
 use crate::tree::{Rules, Tree};
 use crate::types::{AuthId, ConnectionId, Epoch, Request, SessionId, WatchEvent, Xid, Zxid};
 use crate::wire::jute::ConnectRequest;
+use crate::wire::native::{Hello, greeting};
 use crate::wire::{Codec, ReplyHeader};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -56,6 +57,7 @@ enum Post {
 
 /// One client: its machine, what lies in its postbox, and what was written to its socket.
 pub(super) struct Seat {
+    codec: Codec,
     pub(super) machine: Connection,
     posts: VecDeque<Post>,
     pub(super) written: Vec<u8>,
@@ -121,19 +123,14 @@ impl Stage {
 
     /// One more connection with a session.
     pub(super) fn join(&mut self) {
+        self.join_speaking(Codec::Jute);
+    }
+
+    /// The same in this protocol.
+    pub(super) fn join_speaking(&mut self, codec: Codec) {
         let number = self.seats.len();
-        self.seats.push(seat(number as u64));
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: Zxid::ZERO,
-            timeout_ms: 4_000,
-            session: SessionId::NONE,
-            password: vec![0; 16],
-            read_only: None,
-        };
-        let mut bytes = Vec::new();
-        request.encode(&mut bytes);
-        self.receive(number, &bytes);
+        self.seats.push(seat(number as u64, codec));
+        self.receive(number, &opening(codec));
         self.settle();
         self.collect(number);
         let seat = &mut self.seats[number];
@@ -147,7 +144,10 @@ impl Stage {
         let upto = self.delivered;
         self.collect(seat);
         self.seats[seat].machine.handed(upto);
-        self.receive(seat, &frames(requests));
+        let numbered: Vec<_> = requests.iter().map(|(xid, request)| (Xid(*xid), request)).collect();
+        let mut bytes = Vec::new();
+        self.seats[seat].codec.encode_requests(&numbered, &mut bytes);
+        self.receive(seat, &bytes);
     }
 
     /// Lets the connection decide about bytes, knowing what it was told before.
@@ -291,15 +291,16 @@ impl Stage {
 
     /// What the client got since it was last asked.
     pub(super) fn got(&mut self, seat: usize) -> Vec<Got> {
+        let codec = self.seats[seat].codec;
         let written = core::mem::take(&mut self.seats[seat].written);
         let mut rest = &written[..];
         let mut got = Vec::new();
         while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
-            let length = Codec::Jute.frame_length(*prefix).unwrap();
-            let (header, record) = Codec::Jute.decode_reply_header(&behind[..length]).unwrap();
+            let length = codec.frame_length(*prefix).unwrap();
+            let (header, record) = codec.decode_reply_header(&behind[..length]).unwrap();
             let ReplyHeader { xid, zxid, error } = header;
             got.push(if xid == Xid::EVENT {
-                Got::Event(Codec::Jute.decode_event(header, record).unwrap())
+                Got::Event(codec.decode_event(header, record).unwrap())
             } else {
                 Got::Reply(xid, zxid, error)
             });
@@ -309,7 +310,28 @@ impl Stage {
     }
 }
 
-fn seat(number: u64) -> Seat {
+fn opening(codec: Codec) -> Vec<u8> {
+    let (last_zxid_seen, timeout_ms, session) = (Zxid::ZERO, 4_000, SessionId::NONE);
+    let mut bytes = Vec::new();
+    match codec {
+        Codec::Jute => ConnectRequest {
+            protocol_version: 0,
+            last_zxid_seen,
+            timeout_ms,
+            session,
+            password: vec![0; 16],
+            read_only: None,
+        }
+        .encode(&mut bytes),
+        Codec::Native => {
+            bytes.extend_from_slice(&greeting());
+            Hello { last_zxid_seen, timeout_ms, session, password: [0; 16] }.encode(&mut bytes);
+        }
+    }
+    bytes
+}
+
+fn seat(number: u64, codec: Codec) -> Seat {
     let door = Door {
         frame_bytes_max: 1 << 20,
         min_session_timeout_ms: 1_000,
@@ -318,6 +340,7 @@ fn seat(number: u64) -> Seat {
     };
     let ip = AuthId { scheme: "ip".into(), id: "127.0.0.1".into() };
     Seat {
+        codec,
         machine: Connection::new(Arc::new(door), ConnectionId(number), ip, [7; 16]),
         posts: VecDeque::new(),
         written: Vec::new(),
