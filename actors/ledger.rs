@@ -48,7 +48,7 @@ impl Ledger {
         let mut traffic = self.traffic();
         if greets {
             traffic.connect_requests += u64::from(out.received);
-            traffic.revalidations += (out.submissions.len() - out.asked.len()) as u64;
+            traffic.revalidations += u64::from(out.revalidates);
         }
         traffic.received += u64::from(out.received);
         traffic.auth_failed += u64::from(out.auth_failed);
@@ -115,5 +115,51 @@ impl Ledger {
 
     fn traffic(&self) -> MutexGuard<'_, Traffic> {
         self.all.traffic[self.arbiter].lock()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counters::Measures;
+    use ostler_core::auth::AuthRules;
+    use ostler_core::rooms::connection::Door;
+    use ostler_core::types::{AuthId, ConnectionId, Request, Xid};
+
+    fn machine() -> Connection {
+        let door = Door {
+            frame_bytes_max: 1000,
+            min_session_timeout_ms: 1000,
+            max_session_timeout_ms: 9000,
+            auth: AuthRules { digest_enabled: true, super_digest: None },
+        };
+        let ip = AuthId { scheme: "ip".to_owned(), id: "::1".to_owned() };
+        Connection::new(Arc::new(door), ConnectionId::new(0, 1), ip, [0; 16])
+    }
+
+    #[test]
+    fn requests_are_queued_until_their_answers_come() {
+        let address = "[::1]:7".parse().expect("an address");
+        let own = Arc::new(ConnectionCounters::new(address, 0));
+        let all = Arc::new(Counters::new(1, Measures::default()));
+        let mut ledger = Ledger::new(own.clone(), all.clone(), 0, Clock::start());
+        let machine = machine();
+        let asked = vec![
+            Asked::of(Xid(4), &Request::Sync("/")),
+            Asked::of(Xid(-4), &Request::Auth { scheme: "digest", auth: b"a:b" }),
+            Asked::of(Xid(5), &Request::CloseSession),
+        ];
+        let out = Output { asked, received: 3, ..Output::default() };
+        ledger.took(&machine, Instant::now(), &out, &[]);
+        assert_eq!((own.entry().queued, own.entry().received), (3, 3));
+        ledger.arrived(&machine, 2, &[]);
+        assert_eq!(own.entry().queued, 1);
+        let told = all.all_traffic();
+        assert_eq!(told.latency_us.count, 1, "a proof of identity is not timed");
+        ledger.arrived(&machine, 1, &[]);
+        assert_eq!(own.entry().queued, 0);
+        let told = all.all_traffic();
+        assert_eq!(told.update_latency_us.quantiles(1).summary.count, 1);
+        assert_eq!(told.read_latency_us.quantiles(1).summary.count, 1);
     }
 }

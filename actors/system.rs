@@ -6,21 +6,35 @@ use std::path::Path;
 
 /// Keys and values of `envi` that are of the machine and not of the server.
 pub(crate) fn environment() -> Vec<(String, String)> {
-    let variable = |names: &[&str]| {
-        let mut values = names.iter().filter_map(|name| std::env::var(name).ok());
-        values.next().unwrap_or_default()
-    };
     let directory = std::env::current_dir().map(|path| path.display().to_string());
     let pairs = [
         ("host.name", kernel("hostname")),
         ("os.name", capitalized(std::env::consts::OS)),
-        ("os.arch", std::env::consts::ARCH.to_owned()),
+        ("os.arch", architecture().to_owned()),
         ("os.version", kernel("osrelease")),
-        ("user.name", variable(&["USER", "LOGNAME"])),
-        ("user.home", variable(&["HOME"])),
+        ("user.name", user_name().unwrap_or_default()),
+        ("user.home", std::env::var("HOME").unwrap_or_default()),
         ("user.dir", directory.unwrap_or_default()),
     ];
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}
+
+/// As Java names it.
+fn architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        other => other,
+    }
+}
+
+/// Whoever this process runs as. Variables of the environment may tell of somebody else.
+fn user_name() -> Option<String> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let id = ids.split_whitespace().nth(1)?;
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    users.find(|fields| fields.get(2) == Some(&id)).map(|fields| fields[0].to_owned())
 }
 
 fn kernel(name: &str) -> String {

@@ -2,7 +2,7 @@
 
 use super::{Playground, connect};
 use crate::server::Server;
-use ostler::client::{Client, ClientOptions, CreateOptions, Protocol};
+use ostler::client::{Client, ClientOptions, CreateOptions, ErrorCode, Protocol};
 use ostler_core::types::Kind;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -187,4 +187,36 @@ async fn dump_lists_sessions_and_connections_where_they_will_end() {
     assert!(answer.contains(&format!(" sessionId: {session}\n")), "{answer}");
     assert!(answer.contains(" sessionId: 0x0\n"), "the one that asks is listed too: {answer}");
     client.close().await;
+}
+
+#[tokio::test]
+async fn mntr_tells_connections_that_went_wrong() {
+    let (server, client) = alone().await;
+    let counts = || {
+        ["connection_drop_count", "connection_revalidate_count", "auth_failed_count"]
+            .map(|name| metric(&server, name))
+    };
+    let settled = async |expected: [&str; 3]| {
+        let patience = Instant::now() + Duration::from_secs(20);
+        while counts() != expected && Instant::now() < patience {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(counts(), expected);
+    };
+    assert_eq!(counts(), ["0", "0", "0"]);
+    let mut socket = TcpStream::connect(server.address()).expect("connects");
+    socket.write_all(&[0, 0]).expect("is read");
+    drop(socket);
+    settled(["1", "0", "0"]).await;
+    let unknown =
+        [&[0, 0, 0, 44][..], &[0; 12], &[0, 0, 39, 16], &[7; 8], &[0, 0, 0, 16], &[7; 16]];
+    let mut socket = TcpStream::connect(server.address()).expect("connects");
+    socket.write_all(&unknown.concat()).expect("is read");
+    let mut refusal = Vec::new();
+    socket.read_to_end(&mut refusal).expect("answers and closes");
+    assert_eq!(refusal.len(), 40, "a connect response without the read-only flag");
+    settled(["1", "1", "0"]).await;
+    let refused = client.add_auth("unknown", b"x").await;
+    assert_eq!(refused.expect_err("refuses").code(), Some(ErrorCode::AuthFailed));
+    settled(["1", "1", "1"]).await;
 }

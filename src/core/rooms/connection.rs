@@ -64,6 +64,8 @@ pub struct Output {
     pub asked: Vec<Asked>,
     /// Requests taken in, a connect request among them.
     pub received: u32,
+    /// A connect request is for a session that is there already, or so its client believes.
+    pub revalidates: bool,
     /// Proofs of identity that were refused.
     pub auth_failed: u32,
     /// Whole requests were left over because the client fetches its replies too slowly: offer

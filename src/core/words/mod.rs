@@ -1,9 +1,11 @@
-//! The answers to the four-letter words, as the text of ZooKeeper 3.9.
+//! The answers to the four-letter words, as the text of ZooKeeper 3.9, and the plain numbers that
+//! are counted for them.
 //!
-//! Pure text from a plain [`Report`]: nothing here counts, asks another room or changes a
-//! counter. `crst`, `srst` and `stmk` only say what the caller has done. Whether a word is allowed
-//! is the caller's setting; [`not_allowed`] is the answer if it is not. Connections call it after
-//! `wire::sniff` has recognised a word, and close once the text is sent.
+//! The text is made from a [`Report`] alone: nothing here asks another room or reads a clock, and
+//! `crst`, `srst` and `stmk` only say what the caller has done. Whether a word is allowed is the
+//! caller's setting; [`not_allowed`] is the answer if it is not. Connections call it after
+//! `wire::sniff` has recognised a word, and close once the text is sent. A [`Tally`] counts for one
+//! connection, a [`Traffic`] for all of a thread; who shares them, and how, is the caller's affair.
 
 mod date;
 mod distribution;

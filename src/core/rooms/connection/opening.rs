@@ -104,6 +104,7 @@ impl Connection {
             .timeout_ms
             .clamp(self.door.min_session_timeout_ms, self.door.max_session_timeout_ms);
         self.phase = Phase::Greeting { read_only: claim.read_only };
+        out.revalidates = claim.session != SessionId::NONE;
         if claim.session == SessionId::NONE {
             let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
             let body = ItemBody::Write(self.payload(Xid(0), &op));
