@@ -10,9 +10,17 @@
 //!
 //! The rooms `peer` and `pipeline` host the two machines; so does the simulator.
 
+pub mod election;
 pub mod io;
+pub mod member;
 pub mod message;
 pub mod quorum;
+#[cfg(test)]
+mod random_test;
+#[cfg(test)]
+mod scripts_test;
+#[cfg(test)]
+mod trial_test;
 
 use crate::types::{Epoch, ServerId, Zxid};
 use alloc::vec::Vec;
