@@ -179,3 +179,28 @@ pub enum Message {
         epoch: Epoch,
     },
 }
+
+impl Message {
+    /// The epoch it is about; none for `Info`, which comes before any.
+    pub fn epoch(&self) -> Option<Epoch> {
+        match self {
+            Self::Info { .. } => None,
+            Self::LeaderInfo { epoch, .. }
+            | Self::AckEpoch { epoch, .. }
+            | Self::SyncFrom { epoch, .. }
+            | Self::SyncSnapshot { epoch, .. }
+            | Self::SnapshotChunk { epoch, .. }
+            | Self::SyncEntries { epoch, .. }
+            | Self::SyncTaken { epoch, .. }
+            | Self::NewLeader { epoch, .. }
+            | Self::AckNewLeader { epoch }
+            | Self::UpToDate { epoch, .. }
+            | Self::Propose { epoch, .. }
+            | Self::Ack { epoch, .. }
+            | Self::Commit { epoch, .. }
+            | Self::Ping { epoch, .. }
+            | Self::Pong { epoch, .. }
+            | Self::Leave { epoch } => Some(*epoch),
+        }
+    }
+}

@@ -103,6 +103,9 @@ pub struct Recovered {
     pub current: Reign,
     /// Last zxid of the history.
     pub last: Zxid,
+    /// Time of the entry at `last`, or the latest one known, so that time never goes back; 0 when
+    /// there is none.
+    pub time_ms: i64,
     /// Everything up to here is known to be committed.
     pub committed: Zxid,
     /// Everything up to here is in the host's state already. Never above `committed`, but for a
