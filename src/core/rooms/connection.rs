@@ -23,6 +23,7 @@ use super::answer::Reader;
 use super::pipeline::{Item, ItemBody, Sender, Submission};
 use super::tree_store::View;
 use crate::auth::{AuthRules, prove, super_id};
+use crate::tree::{PREFETCH_MAX, Tree};
 use crate::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use crate::types::{
     Asked, AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid,
@@ -252,26 +253,49 @@ impl Connection {
                 return None;
             }
             let mut answered = 0;
-            for (xid, request, _) in run {
-                if out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX {
-                    break;
+            for together in run.chunks(PREFETCH_MAX) {
+                if together.len() > 1 {
+                    tree.prefetch(
+                        together.iter().filter_map(|(_, request, _)| path_read_by(request)),
+                    );
                 }
-                answered += 1;
-                if let Request::Read(read) = request {
-                    reader.read(tree, *xid, read, &mut out.bytes);
-                } else {
-                    reader.other(tree.last_applied(), *xid, request, &mut out.bytes);
-                }
-                out.answered += 1;
-                out.last_answered = Some(Asked::of(*xid, request));
-                if matches!(request, Request::Unknown) {
-                    self.phase = Phase::Closing;
-                    out.close = true;
+                let done = self.answer_each(&reader, tree, together, out);
+                answered += done;
+                if done < together.len() || matches!(self.phase, Phase::Closing) {
                     break;
                 }
             }
             Some(answered)
         })
+    }
+
+    /// Answers until there is no more room, or nothing more to be said.
+    fn answer_each(
+        &mut self,
+        reader: &Reader<'_>,
+        tree: &Tree,
+        run: &[Decoded<'_>],
+        out: &mut Output,
+    ) -> usize {
+        for (done, (xid, request, _)) in run.iter().enumerate() {
+            if matches!(self.phase, Phase::Closing)
+                || out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX
+            {
+                return done;
+            }
+            if let Request::Read(read) = request {
+                reader.read(tree, *xid, read, &mut out.bytes);
+            } else {
+                reader.other(tree.last_applied(), *xid, request, &mut out.bytes);
+            }
+            out.answered += 1;
+            out.last_answered = Some(Asked::of(*xid, request));
+            if matches!(request, Request::Unknown) {
+                self.phase = Phase::Closing;
+                out.close = true;
+            }
+        }
+        run.len()
     }
 
     /// Takes in a request that is not answered in place.
@@ -368,6 +392,10 @@ impl Connection {
         }
         out.submissions.push(Submission { sender: self.sender.clone(), items });
     }
+}
+
+fn path_read_by<'a>(request: &Request<'a>) -> Option<&'a str> {
+    if let Request::Read(read) = request { read.path() } else { None }
 }
 
 fn is_local(request: &Request<'_>) -> bool {

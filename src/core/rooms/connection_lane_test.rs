@@ -7,7 +7,10 @@ use crate::types::{
     Request, WatchMode, WatchOp, Xid, Zxid,
 };
 use crate::wire::Codec;
+use alloc::format;
+use alloc::string::String;
 use alloc::vec;
+use alloc::vec::Vec;
 
 fn create<'a>(path: &'a str, scheme: &'a str, id: &'a str) -> Request<'a> {
     let acl = vec![AclEntry { perms: Perms::ALL, scheme, id }];
@@ -392,4 +395,26 @@ fn watches_fire_across_protocols() {
         assert_eq!(event(&got[0]), (EventType::DataChanged, "/a"), "{watcher:?}");
         assert_eq!(got[1..], [reply(2, 4)], "{watcher:?}");
     }
+}
+
+#[test]
+fn a_long_run_of_reads_is_answered_whole_and_in_order_whatever_it_looks_for() {
+    let mut stage = Stage::with(1);
+    let paths: Vec<_> = (0..40).map(|number| format!("/{number}")).collect();
+    let some: Vec<_> = paths.iter().step_by(3).map(|path| (1, open(path))).collect();
+    stage.say(0, &some);
+    stage.settle_and_collect();
+    stage.got(0);
+    let odd = ["/", "", "/0/below", "//", "no path", "/\0"];
+    let asked: Vec<_> = odd.into_iter().chain(paths.iter().map(String::as_str)).collect();
+    let reads: Vec<_> = (1..).zip(asked.iter().map(|path| data(path))).collect();
+    stage.say(0, &reads);
+    let zxid = some.len() as u32 + 1;
+    let found = |path: &str| path.len() < 2 || paths.iter().step_by(3).any(|made| made == path);
+    let expected = (1..).zip(&asked).map(|(xid, path)| match found(path) {
+        true => reply(xid, zxid),
+        false => refused(xid, zxid, ErrorCode::NoNode),
+    });
+    assert_eq!(stage.got(0), expected.collect::<Vec<_>>());
+    assert_eq!(counts(&stage.seats[0]).0, reads.len() as u32);
 }

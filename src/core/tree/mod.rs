@@ -23,7 +23,7 @@ mod facts_test;
 mod model_test;
 
 pub use loader::{Loader, SnapshotError};
-pub use read::Children;
+pub use read::{Children, PREFETCH_MAX};
 
 use crate::types::{Acl, AuthId, EventType, Op, Perms, SessionId, Zxid};
 use alloc::borrow::ToOwned;

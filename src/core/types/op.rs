@@ -217,7 +217,19 @@ pub enum WatchOp<'a> {
     },
 }
 
-impl Read<'_> {
+impl<'a> Read<'a> {
+    /// The one znode it looks at, if it looks at one.
+    pub fn path(&self) -> Option<&'a str> {
+        match self {
+            Self::Exists { path, .. }
+            | Self::Data { path, .. }
+            | Self::Acl { path }
+            | Self::Children { path, .. }
+            | Self::DescendantCount { path } => Some(path),
+            Self::Ephemerals { .. } | Self::Multi(_) => None,
+        }
+    }
+
     /// Whether this read sets a watch.
     pub fn sets_watch(&self) -> bool {
         match self {

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::rooms::tree_store::Attached;
-use crate::tree::{Effects, Rules, Tree, Txn};
+use crate::tree::{Effects, Rules, Txn};
 use crate::types::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
 use crate::types::{AclEntry, Create, CreateVariant, Epoch, Outcome, Perms, Read};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
