@@ -8,6 +8,8 @@ mod counters;
 pub mod disk;
 pub mod fatal;
 mod hub;
+#[cfg(test)]
+mod hub_test;
 mod ledger;
 mod listener;
 mod log_writer;

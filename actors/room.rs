@@ -23,6 +23,17 @@ impl<M: 'static> Message for Inspect<M> {
     type Result = ();
 }
 
+/// A machine that an actor can own: said once, for everything that a room does with it.
+pub(crate) trait Tenant:
+    Machine<Input: Send + 'static, Effect: Unpin + 'static> + Unpin + 'static
+{
+}
+
+impl<M> Tenant for M where
+    M: Machine<Input: Send + 'static, Effect: Unpin + 'static> + Unpin + 'static
+{
+}
+
 /// Carries out what a machine asks for.
 pub(crate) trait Perform<M: Machine>: Sized + Unpin + 'static {
     /// Performs one effect. Completions are posted back as inputs through `again` (which keeps
@@ -50,13 +61,7 @@ impl<M: Machine, P: Perform<M>> Room<M, P> {
     }
 }
 
-impl<M, P> Actor for Room<M, P>
-where
-    M: Machine + Unpin + 'static,
-    M::Input: Send + 'static,
-    M::Effect: Unpin + 'static,
-    P: Perform<M>,
-{
+impl<M: Tenant, P: Perform<M>> Actor for Room<M, P> {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Context<Self>) {
@@ -65,13 +70,7 @@ where
     }
 }
 
-impl<M, P> Handler<Deliver<M::Input>> for Room<M, P>
-where
-    M: Machine + Unpin + 'static,
-    M::Input: Send + 'static,
-    M::Effect: Unpin + 'static,
-    P: Perform<M>,
-{
+impl<M: Tenant, P: Perform<M>> Handler<Deliver<M::Input>> for Room<M, P> {
     type Result = ();
 
     fn handle(&mut self, Deliver(input): Deliver<M::Input>, ctx: &mut Context<Self>) {
@@ -93,13 +92,7 @@ where
     }
 }
 
-impl<M, P> Handler<Inspect<M>> for Room<M, P>
-where
-    M: Machine + Unpin + 'static,
-    M::Input: Send + 'static,
-    M::Effect: Unpin + 'static,
-    P: Perform<M>,
-{
+impl<M: Tenant, P: Perform<M>> Handler<Inspect<M>> for Room<M, P> {
     type Result = ();
 
     fn handle(&mut self, Inspect(look): Inspect<M>, _: &mut Context<Self>) {
