@@ -116,7 +116,7 @@ pub(super) fn read(criterion: &mut Criterion) {
                 |paths| {
                     let paths: Vec<_> = paths.iter().map(String::as_str).collect();
                     if prefetches {
-                        grove.tree.prefetch(&paths);
+                        grove.tree.prefetch(paths.iter().copied());
                     }
                     for path in paths {
                         black_box(grove.tree.data(path, &grove.ids).expect("it was made"));
