@@ -1,7 +1,7 @@
 //! Disks that fail while the server serves: it stops with a code and a message, what it answered
 //! is there at the next start, and that start works once the disk does.
 
-use super::{Daemon, connect, create, starts_with_znodes, with_znodes};
+use super::{Daemon, connect, create, files, starts_with_znodes, with_znodes};
 
 /// Arms `fault` under a serving daemon; the next write is not answered, and the daemon ends.
 async fn ends_at(fault: &str, reason: &str, remedy: &str) -> Daemon {
@@ -53,6 +53,38 @@ async fn a_first_start_without_space_says_so_and_works_later() {
     assert!(told.contains("log.0000") && told.contains("free some space"), "{told}");
     daemon.disarm("full");
     starts_with_znodes(&mut daemon, 0, 0).await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_stops_the_start_and_is_read_when_the_disk_is_well() {
+    let mut daemon = with_znodes(Daemon::new().trapped(), 10).await;
+    daemon.kill();
+    daemon.arm("unreadable");
+    let (code, told) = daemon.refuses();
+    assert_eq!(code, 74, "{told}");
+    for part in ["cannot read", "log.0000", "check the disk and the kernel's log"] {
+        assert!(told.contains(part), "`{part}` is not in: {told}");
+    }
+    daemon.disarm("unreadable");
+    starts_with_znodes(&mut daemon, 10, 100).await;
+}
+
+/// The log has everything, so a snapshot that cannot be written harms nobody.
+#[tokio::test]
+async fn a_disk_too_full_for_a_snapshot_costs_the_snapshot_alone() {
+    let daemon = Daemon::new().trapped().with("SNAPSHOT__EVERY_TXNS", 15);
+    daemon.arm("crowded");
+    let mut daemon = with_znodes(daemon, 40).await;
+    daemon.tells(&["the snapshot was given up", "snapshot.0000", "free some space"]);
+    daemon.disarm("crowded");
+    let client = connect(&daemon).await;
+    assert_eq!(create(&client, 40..80, 100).await, (80, None));
+    client.close().await;
+    daemon.tells(&["snapshot taken"]);
+    assert_eq!(daemon.stop(), 0, "{}", daemon.told());
+    let left = files::named(&daemon.data(), "snapshot.");
+    assert!(!left.is_empty(), "{left:?}");
+    starts_with_znodes(&mut daemon, 80, 100).await;
 }
 
 /// Starts the daemon; how many znodes follow one another from the first, and the client.

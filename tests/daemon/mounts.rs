@@ -1,8 +1,9 @@
 //! File systems that are really full and really read-only, mounted where only the daemon sees them.
 
-use super::{Daemon, connect, create};
+use super::{Daemon, PATIENCE, connect, create};
 use std::io::Write;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// A command to which the rest of a command line is added: runs it as root of a name space of its
 /// own, so that mounts need no privilege and end with it.
@@ -57,9 +58,10 @@ async fn a_disk_that_is_really_full_ends_the_server_which_starts_again_when_ther
     let (acknowledged, error) = create(&client, 0..100, 50_000).await;
     assert!((10..100).contains(&acknowledged) && error.is_some(), "{acknowledged} {error:?}");
     drop(client);
-    let code = daemon.root().join("code");
+    let (code, begun) = (daemon.root().join("code"), Instant::now());
     while std::fs::read_to_string(&code).unwrap_or_default().trim() != "74" {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        assert!(begun.elapsed() < PATIENCE, "it does not end with 74: {}", daemon.told());
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     daemon.tells(&["the log cannot be written, stopping", "free some space"]);
     daemon.await_answer();

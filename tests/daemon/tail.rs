@@ -13,6 +13,15 @@ fn await_mark(daemon: &Daemon) {
     }
 }
 
+/// Waits until the log holds so many transactions, durable or not.
+async fn await_transactions(daemon: &Daemon, count: usize) {
+    let begun = Instant::now();
+    while files::transactions(&files::log(&daemon.data())).len() < count {
+        assert!(begun.elapsed() < PATIENCE, "not enough is written");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// The last transaction is damaged and had been durable: the start must fail.
 fn refuses_damaged_end(mut daemon: Daemon) {
     let log = files::log(&daemon.data());
@@ -50,11 +59,7 @@ async fn the_same_bit_in_a_write_that_was_never_durable_is_cut() {
     let acknowledged = files::transactions(&log).len();
     let unanswered = create(&client, 5..6, 100);
     let killed = async {
-        let begun = Instant::now();
-        while files::transactions(&log).len() == acknowledged {
-            assert!(begun.elapsed() < PATIENCE, "nothing is written");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        await_transactions(&daemon, acknowledged + 1).await;
         daemon.kill();
     };
     let (answer, ()) = tokio::join!(unanswered, killed);
@@ -90,7 +95,8 @@ async fn a_server_killed_under_load_again_and_again_loses_nothing() {
         let client = connect(&daemon).await;
         let writes = create(&client, done..100_000, 100);
         let kill = async {
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // At the last transaction the write before it has been answered.
+            await_transactions(&daemon, done as usize + 20).await;
             daemon.kill();
         };
         let ((acknowledged, error), ()) = tokio::join!(writes, kill);

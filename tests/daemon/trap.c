@@ -1,9 +1,12 @@
 /* A disk that fails when asked to, laid under the server by LD_PRELOAD. A file in the directory
- * TRAP says what is wrong with the segments of the log as long as it exists:
+ * TRAP says what is wrong as long as it exists, with the segments of the log if not said otherwise:
  *
- *   full     a write takes some of its bytes and then finds no space
- *   broken   a sync fails
- *   stalled  a sync never returns
+ *   full        a write takes some of its bytes and then finds no space
+ *   broken      a sync fails
+ *   stalled     a sync never returns
+ *
+ *   unreadable  a read fails
+ *   crowded     a write to a snapshot, not to the log, finds no space
  *
  * Every write, sync and renaming of a named file is noted in TRAP/trace. */
 #define _GNU_SOURCE
@@ -65,6 +68,21 @@ ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {
     if (is_log(name) && asked_for("full")) {
         if (count > 64) return real(file, bytes, count / 2, offset);
         errno = ENOSPC;
+        return -1;
+    }
+    if (strncmp(name, "snapshot.", 9) == 0 && asked_for("crowded")) {
+        errno = ENOSPC;
+        return -1;
+    }
+    return real(file, bytes, count, offset);
+}
+
+ssize_t pread64(int file, void *bytes, size_t count, off64_t offset) {
+    static ssize_t (*real)(int, void *, size_t, off64_t);
+    if (!real) real = dlsym(RTLD_NEXT, "pread64");
+    char path[PATH_MAX];
+    if (is_log(name_of(file, path)) && asked_for("unreadable")) {
+        errno = EIO;
         return -1;
     }
     return real(file, bytes, count, offset);
