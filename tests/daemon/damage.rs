@@ -1,9 +1,9 @@
 //! Files that were damaged, emptied, lost or exchanged between two runs.
 
-use super::{Daemon, PATIENCE, files, starts_with_znodes, with_znodes};
+use super::{Daemon, PATIENCE, connect, create, files, starts_with_znodes, with_znodes};
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Fails to start with code 65 and a message that has all of these parts.
 fn refuses_damaged(daemon: &mut Daemon, parts: &[&str]) {
@@ -14,18 +14,31 @@ fn refuses_damaged(daemon: &mut Daemon, parts: &[&str]) {
     }
 }
 
-/// A stopped daemon with znodes 0 to 60 and these snapshots of them.
-async fn with_snapshots(kept: usize, at_least: usize) -> (Daemon, Vec<PathBuf>) {
+/// A daemon that wrote until its files are as `wanted` and was then stopped, how many znodes it
+/// has, and its snapshots.
+async fn with_snapshots(kept: usize, wanted: fn(&Daemon) -> bool) -> (Daemon, u32, Vec<PathBuf>) {
     let daemon = Daemon::new().with("SNAPSHOT__EVERY_TXNS", 15).with("SNAPSHOT__KEPT", kept);
-    let mut daemon = with_znodes(daemon, 60).await;
-    let begun = Instant::now();
-    while files::named(&daemon.data(), "snapshot.").len() < at_least {
+    let mut daemon = with_znodes(daemon, 0).await;
+    let client = connect(&daemon).await;
+    let (mut count, begun) = (0, Instant::now());
+    while !wanted(&daemon) {
         assert!(begun.elapsed() < PATIENCE, "no snapshots: {}", daemon.told());
-        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(create(&client, count..count + 5, 100).await, (count + 5, None));
+        count += 5;
     }
+    client.close().await;
     assert_eq!(daemon.stop(), 0, "{}", daemon.told());
     let snapshots = files::named(&daemon.data(), "snapshot.");
-    (daemon, snapshots)
+    (daemon, count, snapshots)
+}
+
+fn has_two_snapshots(daemon: &Daemon) -> bool {
+    files::named(&daemon.data(), "snapshot.").len() >= 2
+}
+
+/// Whether the log no longer reaches back to the beginning.
+fn has_purged(daemon: &Daemon) -> bool {
+    !daemon.data().join("log.0000000000000001").exists()
 }
 
 #[tokio::test]
@@ -69,38 +82,37 @@ async fn a_lost_identity_is_no_first_start() {
 
 #[tokio::test]
 async fn a_truncated_snapshot_gives_way_to_an_older_one_and_the_log() {
-    let (mut daemon, snapshots) = with_snapshots(3, 2).await;
+    let (mut daemon, count, snapshots) = with_snapshots(3, has_two_snapshots).await;
     let newest = snapshots.last().expect("there are snapshots");
     let length = fs::metadata(newest).expect("is there").len();
     files::truncate(newest, length / 2);
-    starts_with_znodes(&mut daemon, 60, 100).await;
+    starts_with_znodes(&mut daemon, count, 100).await;
     let name = newest.display().to_string();
     daemon.tells(&["an older one and the log take its place", &name]);
 }
 
 #[tokio::test]
 async fn a_bit_flipped_in_a_snapshot_costs_nothing_while_the_log_reaches_back() {
-    let (mut daemon, snapshots) = with_snapshots(3, 2).await;
+    let (mut daemon, count, snapshots) = with_snapshots(3, has_two_snapshots).await;
     let newest = snapshots.last().expect("there are snapshots");
     files::flip(newest, 200);
-    starts_with_znodes(&mut daemon, 60, 100).await;
+    starts_with_znodes(&mut daemon, count, 100).await;
     daemon.tells(&[&newest.display().to_string()]);
 }
 
 #[tokio::test]
 async fn damage_in_the_only_snapshot_stops_the_start() {
-    let (mut daemon, _) = with_snapshots(1, 1).await;
-    let snapshots = files::named(&daemon.data(), "snapshot.");
+    let (mut daemon, count, snapshots) = with_snapshots(1, has_purged).await;
     snapshots.iter().for_each(|snapshot| files::flip(snapshot, 200));
     let newest = snapshots.last().expect("there are snapshots").display().to_string();
     refuses_damaged(&mut daemon, &[&newest, "the checksum of a chunk is wrong", "from a backup"]);
     snapshots.iter().for_each(|snapshot| files::flip(snapshot, 200));
-    starts_with_znodes(&mut daemon, 60, 100).await;
+    starts_with_znodes(&mut daemon, count, 100).await;
 }
 
 #[tokio::test]
 async fn a_snapshot_beyond_the_end_of_the_log_stops_the_start() {
-    let (mut daemon, snapshots) = with_snapshots(3, 2).await;
+    let (mut daemon, _, snapshots) = with_snapshots(3, has_two_snapshots).await;
     let newest = snapshots.last().expect("there are snapshots");
     let later = daemon.data().join("snapshot.0000000100000fff");
     fs::copy(newest, &later).expect("copies");

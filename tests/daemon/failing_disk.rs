@@ -74,17 +74,17 @@ async fn a_log_that_cannot_be_read_stops_the_start_and_is_read_when_the_disk_is_
 async fn a_disk_too_full_for_a_snapshot_costs_the_snapshot_alone() {
     let daemon = Daemon::new().trapped().with("SNAPSHOT__EVERY_TXNS", 15);
     daemon.arm("crowded");
-    let mut daemon = with_znodes(daemon, 40).await;
+    let mut daemon = with_znodes(daemon, 20).await;
     daemon.tells(&["the snapshot was given up", "snapshot.0000", "free some space"]);
     daemon.disarm("crowded");
     let client = connect(&daemon).await;
-    assert_eq!(create(&client, 40..80, 100).await, (80, None));
+    assert_eq!(create(&client, 20..60, 100).await, (60, None));
     client.close().await;
     daemon.tells(&["snapshot taken"]);
     assert_eq!(daemon.stop(), 0, "{}", daemon.told());
     let left = files::named(&daemon.data(), "snapshot.");
     assert!(!left.is_empty(), "{left:?}");
-    starts_with_znodes(&mut daemon, 80, 100).await;
+    starts_with_znodes(&mut daemon, 60, 100).await;
 }
 
 /// Starts the daemon; how many znodes follow one another from the first, and the client.

@@ -1,5 +1,5 @@
-//! What the targets for files share: decisions read from the fuzzer's bytes, and damage done by them
-//! to something sound. Checksums keep a fuzzer from ever making a sound file of its own.
+//! What the targets for files share: decisions read from the fuzzer's bytes, and damage done by
+//! them to something sound. Checksums keep a fuzzer from ever making a sound file of its own.
 
 /// Decisions, until the bytes are used up; zeros after that.
 pub struct Choices<'a>(pub &'a [u8]);
