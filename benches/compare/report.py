@@ -66,13 +66,21 @@ def describe(result):
         f"{machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}; load average before "
         f"and after {result['load_before']:.1f} and {result['load_after']:.1f}. Harness and "
-        "servers share the machine.",
+        "servers share the machine." + busy(result),
         f"{result['versions']['ostler']}; Apache ZooKeeper {result['versions']['apache']} "
         f"(`{result['java_options']}`). Both sync each write before they answer it. "
         f"{result['rounds']} rounds of {result['seconds']:g} s, interleaved; figures are medians, "
         "ratios are paired by round and averaged geometrically. Values have 100 bytes.",
         "",
     ]
+
+
+def busy(result):
+    load = max(result["load_before"], result["load_after"])
+    if load <= 2 * result["machine"]["cores"]:
+        return ""
+    return (" **Others kept the machine busy meanwhile: rates and latencies say little, and their "
+            "ratios understate; judge by CPU per operation.**")
 
 
 def limits(found):

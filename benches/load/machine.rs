@@ -51,7 +51,7 @@ pub(super) struct Used {
     pub(super) cpu_us: u64,
     pub(super) rss_bytes: u64,
     pub(super) rss_peak_bytes: u64,
-    /// To disk.
+    /// Handed to the system by write calls.
     pub(super) written_bytes: u64,
 }
 
@@ -80,7 +80,8 @@ impl Used {
             cpu_us: ticks * 1_000_000 / rustix::param::clock_ticks_per_second(),
             rss_bytes: kilobytes("VmRSS:"),
             rss_peak_bytes: kilobytes("VmHWM:"),
-            written_bytes: number_after(&io, "write_bytes:").unwrap_or_default(),
+            // Not write_bytes: that counts whole folios, of megabytes each, for every byte in them.
+            written_bytes: number_after(&io, "wchar:").unwrap_or_default(),
         })
     }
 }

@@ -35,7 +35,9 @@ impl Poller {
             let epoll = epoll::create(CreateFlags::CLOEXEC)?;
             let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
             let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
-            epoll::add(&epoll, &timer, EventData::new_u64(TIMER), EventFlags::IN)?;
+            // Told once: a timer that went off and was not read would end every later wait.
+            let flags = EventFlags::IN | EventFlags::ET;
+            epoll::add(&epoll, &timer, EventData::new_u64(TIMER), flags)?;
             Ok(Self { epoll, timer })
         };
         make().map_err(|error: rustix::io::Errno| LoadError::Machine {
@@ -104,6 +106,9 @@ mod tests {
         poller.wait(Duration::from_micros(300), &mut ready).unwrap();
         assert!(ready.is_empty());
         assert!(begun.elapsed() >= Duration::from_micros(300));
+        let begun = Instant::now();
+        poller.wait(COARSE * 2, &mut ready).unwrap();
+        assert!(begun.elapsed() >= COARSE * 2, "a timer that went off is over");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (far, _) = listener.accept().unwrap();

@@ -138,7 +138,8 @@ pub struct ServerUse {
     pub rss_after_bytes: u64,
     /// The most there ever was.
     pub rss_peak_bytes: u64,
-    /// Written to disk, in bytes.
+    /// Handed to the system by write calls, in bytes: to disk, and to sockets by a server that
+    /// writes to them as to files. Ostler does not.
     pub written_bytes: u64,
 }
 
