@@ -4,6 +4,7 @@ use super::DirectoryDisk;
 use ostler_core::log::snapshot::{Reader, Writer};
 use ostler_core::log::{Disk, Entry, Fault, Log, LogError, LogSettings};
 use ostler_core::types::{ServerId, Zxid};
+use ostler_core::zab::Origin;
 use std::error::Error;
 use std::fs;
 use std::io;
@@ -22,7 +23,8 @@ fn disk(path: &Path) -> DirectoryDisk {
 fn append(log: &mut Log<DirectoryDisk>, zxids: std::ops::RangeInclusive<u64>) {
     for zxid in zxids {
         let payload = vec![zxid as u8; 1000];
-        log.append(&Entry::Txn { zxid: Zxid(zxid), time_ms: 5, payload: &payload }).unwrap();
+        let origin = Origin::default();
+        log.append(Entry { zxid: Zxid(zxid), time_ms: 5, origin, payload: &payload }).unwrap();
     }
     log.sync().unwrap();
 }
@@ -30,10 +32,8 @@ fn append(log: &mut Log<DirectoryDisk>, zxids: std::ops::RangeInclusive<u64>) {
 fn zxids(log: &mut Log<DirectoryDisk>, after: u64) -> Vec<u64> {
     let mut seen = Vec::new();
     let mut each = |entry: Entry<'_>| {
-        if let Entry::Txn { zxid, payload, .. } = entry {
-            assert_eq!(payload, vec![zxid.0 as u8; 1000]);
-            seen.push(zxid.0);
-        }
+        assert_eq!(entry.payload, vec![entry.zxid.0 as u8; 1000]);
+        seen.push(entry.zxid.0);
         Ok(())
     };
     log.replay(Zxid(after), &mut each).unwrap();

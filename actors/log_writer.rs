@@ -11,6 +11,7 @@ use ostler_core::rooms::log_writer::{Effect, Input, LogWriter, QUIET_MS};
 use ostler_core::rooms::pipeline::Proposal;
 use ostler_core::rooms::{peer, pipeline};
 use ostler_core::types::{Epoch, ServerId};
+use ostler_core::zab::{Origin, Reign};
 use slog::{Logger, info};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,17 +89,20 @@ impl LogWriterRoom {
 
     fn write(&mut self, proposals: &[Proposal]) -> Result<(), LogError> {
         for Proposal { zxid, time_ms, payload } in proposals {
-            self.log.append(&Entry::Txn { zxid: *zxid, time_ms: *time_ms, payload })?;
+            let origin = Origin::default();
+            self.log.append(Entry { zxid: *zxid, time_ms: *time_ms, origin, payload })?;
         }
         Ok(())
     }
 
     fn write_epoch(&mut self, epoch: Epoch) -> Result<(), LogError> {
-        self.log.append(&Entry::Epoch { accepted: epoch, current: epoch, leader: self.server })
+        let reign = Reign { epoch, leader: self.server };
+        self.log.accept(reign)?;
+        self.log.commit_stage(reign)
     }
 
     fn note_snapshot(&mut self, zxid: ostler_core::types::Zxid) -> Result<(), LogError> {
-        self.log.append(&Entry::SnapshotTaken { zxid })?;
+        self.log.note_snapshot(zxid)?;
         self.log.roll()
     }
 

@@ -49,7 +49,7 @@ pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, 
     info!(logger, "recovered"; "zxid" => %tree.last_applied(), "znodes" => tree.znode_count(),
         "snapshot" => recovered.snapshot.map(|zxid| zxid.to_string()), "replayed" => replayed,
         "ms" => started.elapsed().as_millis());
-    let epoch = recovered.accepted_epoch.max(log.last_zxid().epoch());
+    let epoch = recovered.accepted.epoch.max(log.last_zxid().epoch());
     Ok(Recovery { log, disk, tree, replayed, epoch, measures })
 }
 
@@ -91,14 +91,13 @@ fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, LogError
     let mut effects = Effects::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
-        if let Entry::Txn { zxid, time_ms, payload } = entry {
-            let payload = txn::decode(payload)
-                .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
-            let (session, ids, op) = (payload.session, &payload.ids, payload.op);
-            tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut effects);
-            effects.clear();
-            replayed += 1;
-        }
+        let Entry { zxid, time_ms, payload, .. } = entry;
+        let payload = txn::decode(payload)
+            .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
+        let (session, ids, op) = (payload.session, &payload.ids, payload.op);
+        tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut effects);
+        effects.clear();
+        replayed += 1;
         Ok(())
     })?;
     Ok(replayed)

@@ -102,6 +102,19 @@ pub enum LogError {
         /// The newest version this program reads.
         newest: u32,
     },
+    /// A file was written by a program too old for this one.
+    #[error(
+        "{file} has format version {found}, this program knows none below {oldest}: move the whole \
+         directory away and let this server start anew, or start the older program again"
+    )]
+    OlderFormat {
+        /// The file.
+        file: String,
+        /// Its format version.
+        found: u32,
+        /// The oldest version this program reads.
+        oldest: u32,
+    },
     /// A record is longer than a record may be.
     #[error("a record of {bytes} bytes is longer than the limit of {limit}")]
     TooLarge {
@@ -117,6 +130,31 @@ pub enum LogError {
         found: Zxid,
         /// The last one in the log.
         last: Zxid,
+    },
+    /// History was to be built on what is not there.
+    #[error(
+        "nothing can follow zxid {base}, which is not in this server's history: that ends at zxid \
+         {last}"
+    )]
+    UnknownBase {
+        /// What was to be built on.
+        base: Zxid,
+        /// The end of the live history.
+        last: Zxid,
+    },
+    /// What is committed was to be superseded.
+    #[error("history after zxid {from} cannot be given up: it is committed up to zxid {committed}")]
+    Committed {
+        /// After this, history was to be superseded, or this was to become its end.
+        from: Zxid,
+        /// What is known to be committed.
+        committed: Zxid,
+    },
+    /// What the log was told does not fit what it was told before.
+    #[error("the log cannot do this now: {what}")]
+    Unexpected {
+        /// Why not.
+        what: &'static str,
     },
     /// An earlier failure left the log in an unknown state.
     #[error("the log takes nothing more since it failed ({cause}): restart the server")]
@@ -155,8 +193,13 @@ impl LogError {
             Self::ForeignServer { .. }
             | Self::ForeignFile { .. }
             | Self::ForeignDirectory { .. }
+            | Self::OlderFormat { .. }
             | Self::NewerFormat { .. } => 78,
-            Self::TooLarge { .. } | Self::OutOfOrder { .. } => 70,
+            Self::TooLarge { .. }
+            | Self::OutOfOrder { .. }
+            | Self::UnknownBase { .. }
+            | Self::Committed { .. }
+            | Self::Unexpected { .. } => 70,
             Self::Refused { .. } => 74,
         }
     }

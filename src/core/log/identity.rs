@@ -10,7 +10,7 @@
 
 use super::disk::Disk;
 use super::error::LogError;
-use super::{publish, read_file};
+use super::files::{publish, read_file};
 use crate::types::ServerId;
 use alloc::format;
 use alloc::string::String;

@@ -2,13 +2,15 @@
 //!
 //! Reads and checks everything before it changes anything. Called by [`Log::open`] only.
 
-use super::disk::{Disk, Fault};
+use super::disk::Disk;
 use super::error::LogError;
+use super::files::{self, read_file};
 use super::identity::{self, Identity};
-use super::record::Entry;
+use super::record::{Fact, Header, Kind};
 use super::segment::{self, End, RECORDS_AT, Scan, SegmentHeader};
-use super::{Epochs, Log, LogSettings, Recovered, SEGMENT_BYTES_MAX, Segment, Tail, TailCut};
-use super::{read_file, snapshot};
+use super::tail::Tail;
+use super::timeline::Timeline;
+use super::{Log, LogSettings, Recovered, SEGMENT_BYTES_MAX, Segment, TailCut, snapshot};
 use crate::types::Zxid;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -32,15 +34,20 @@ pub(super) fn open<D: Disk>(
     }
     let (mut log, repair) = survey.finish(disk, settings)?;
     let mut recovered = Recovered {
-        last_zxid: log.last_zxid,
-        accepted_epoch: log.epochs.accepted,
-        current_epoch: log.epochs.current,
-        leader: log.epochs.leader,
+        last_zxid: log.last_zxid(),
+        accepted: log.timeline.facts.accepted,
+        current: log.timeline.facts.current,
         tail_cut: repair.cut.clone(),
         ..Recovered::default()
     };
-    choose_snapshot(&mut log, &mut recovered)?;
+    let chosen = choose_snapshot(&mut log, &files, &mut recovered)?;
+    // A snapshot holds nothing that is not committed.
+    log.note_committed(recovered.snapshot.unwrap_or_default());
+    recovered.committed = log.timeline.committed();
     repair.perform(&mut log)?;
+    if chosen.is_some_and(|name| snapshot::is_received(&name)) {
+        snapshot::adopt(&mut log.disk, log.timeline.base)?;
+    }
     remove_leftovers(&mut log.disk, &files)?;
     Ok((log, recovered))
 }
@@ -56,7 +63,7 @@ fn refuse_orphans<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogErro
             let bytes = read_file(disk, file, SEGMENT_BYTES_MAX)?;
             bytes.iter().skip(RECORDS_AT).any(|&byte| byte != 0)
         } else {
-            snapshot::is_snapshot(file)
+            snapshot::is_snapshot(file) || snapshot::is_received(file)
         };
         if orphan {
             let what = "there was a server here, but the file `identity` is gone";
@@ -73,8 +80,11 @@ fn refuse_orphans<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogErro
 
 /// Whether a file of this name is one of ours that was never published.
 fn is_leftover(file: &str) -> bool {
-    file.strip_suffix(super::UNFINISHED).is_some_and(|name| {
-        name == identity::FILE || segment::is_segment(name) || snapshot::is_snapshot(name)
+    file.strip_suffix(files::UNFINISHED).is_some_and(|name| {
+        name == identity::FILE
+            || segment::is_segment(name)
+            || snapshot::is_snapshot(name)
+            || snapshot::is_received(name)
     })
 }
 
@@ -82,24 +92,16 @@ fn is_leftover(file: &str) -> bool {
 struct Survey {
     identity: Identity,
     segments: Vec<Segment>,
-    tail: Option<Tail>,
-    epochs: Epochs,
-    zxid: Zxid,
+    /// Of what was read.
+    end: Option<(Tail, Timeline)>,
     sealed: bool,
     repair: Repair,
 }
 
 impl Survey {
     fn new(identity: Identity) -> Self {
-        Self {
-            identity,
-            segments: Vec::new(),
-            tail: None,
-            epochs: Epochs::default(),
-            zxid: Zxid::ZERO,
-            sealed: false,
-            repair: Repair::default(),
-        }
+        let (segments, repair) = (Vec::new(), Repair::default());
+        Self { identity, segments, end: None, sealed: false, repair }
     }
 
     /// Reads one more segment and checks that it continues the one before.
@@ -107,54 +109,54 @@ impl Survey {
         let place = disk.place(name);
         let bytes = read_file(disk, name, SEGMENT_BYTES_MAX)?;
         let header = SegmentHeader::decode(&bytes, &place, self.identity)?;
+        if name != segment::name(header.first_seq) {
+            let what = "it was written under another name";
+            return Err(LogError::Corrupt { file: place, offset: 0, what });
+        }
         self.check_continues(disk, &header, &place)?;
-        self.epochs = header.epochs;
+        let mut timeline = match self.end.take() {
+            Some((_, timeline)) => timeline,
+            None => Timeline::resume(self.identity.server, header.first_seq, header.facts),
+        };
         let mut scan = Scan::new(&bytes, &header);
-        while let Some((record, payload)) = scan.next() {
-            if let Some(Entry::Epoch { accepted, current, leader }) =
-                Entry::decode(&record, payload)
-            {
-                self.epochs = Epochs { accepted, current, leader };
+        loop {
+            let offset = scan.offset as u64;
+            let Some((record, payload)) = scan.next() else { break };
+            if !take_in(&mut timeline, &record, payload) {
+                let what = "a whole record holds what no server can have written";
+                return Err(LogError::Corrupt { file: place, offset, what });
             }
         }
         let end = scan.end();
         if end == End::Damaged && !scan.sealed {
-            let what = match scan.nonsense {
-                true => "a whole record holds what no server can have written",
-                false => "a record is missing or damaged, yet later records are whole",
-            };
+            let what = "a record is missing or damaged, yet later records are whole";
             return Err(LogError::Corrupt { file: place, offset: scan.offset as u64, what });
         }
-        let base = header.previous > self.zxid || self.segments.is_empty();
-        let (previous, end_at) = (header.previous, scan.offset as u64);
-        self.segments.push(Segment { name: name.into(), previous, base, end: end_at });
-        self.zxid = scan.zxid;
+        self.segments.push(Segment::new(&header));
         self.sealed = scan.sealed;
         self.repair = Repair::new(&bytes, &scan, end, place);
-        self.tail = Some(Tail::after(name, &scan, &header, bytes.len() as u64));
+        self.end = Some((Tail::after(name, &scan, &header, bytes.len() as u64), timeline));
         Ok(())
     }
 
     fn check_continues<D: Disk>(
-        &self,
+        &mut self,
         disk: &D,
         header: &SegmentHeader,
         place: &str,
     ) -> Result<(), LogError> {
-        let (Some(tail), Some(before)) = (&self.tail, self.segments.last()) else {
-            return Ok(());
-        };
+        let Some((tail, timeline)) = &mut self.end else { return Ok(()) };
         if header.first_seq > tail.seq && self.sealed {
             let what = "the log file before it is missing";
             return Err(LogError::MissingFile { file: place.into(), what });
         }
         if header.first_seq > tail.seq {
-            let (file, offset) = (disk.place(&before.name), tail.position);
+            let (file, offset) = (disk.place(&tail.name), tail.position);
             let what = "its last records are missing or damaged, yet a later file continues them";
             return Err(LogError::Corrupt { file, offset, what });
         }
-        if header.first_seq != tail.seq || header.chain != tail.chain || header.previous < self.zxid
-        {
+        let continues = header.first_seq == tail.seq && header.chain == tail.chain;
+        if !continues || !timeline.enter(header.facts) {
             let what = "it does not continue the log file before it";
             return Err(LogError::Corrupt { file: place.into(), offset: 0, what });
         }
@@ -162,7 +164,7 @@ impl Survey {
     }
 
     fn finish<D: Disk>(self, disk: D, settings: LogSettings) -> Result<(Log<D>, Repair), LogError> {
-        let Some(tail) = self.tail else {
+        let Some((tail, mut timeline)) = self.end else {
             let what = "there was a log here, but every log file is gone";
             return Err(LogError::MissingFile { file: disk.place(identity::FILE), what });
         };
@@ -170,34 +172,54 @@ impl Survey {
             let what = "a log file after it is missing";
             return Err(LogError::MissingFile { file: disk.place(&tail.name), what });
         }
-        let log = Log {
-            disk,
-            settings,
-            identity: self.identity,
-            segments: self.segments,
-            tail,
-            epochs: self.epochs,
-            last_zxid: self.zxid,
-            buffer: Vec::new(),
-            marked: false,
-            damaged_snapshots: Vec::new(),
-            failure: None,
-        };
+        timeline.void_stage();
+        timeline.settle();
+        let log = Log::with(disk, settings, self.identity, self.segments, tail, timeline);
         Ok((log, self.repair))
     }
 }
 
-/// Picks the newest valid snapshot the log continues.
-fn choose_snapshot<D: Disk>(log: &mut Log<D>, recovered: &mut Recovered) -> Result<(), LogError> {
-    let snapshots = snapshot::list(&mut log.disk)?;
-    if let Some(&snapshot_at) = snapshots.first().filter(|&&zxid| zxid > log.last_zxid) {
-        let file = log.disk.place(&snapshot::name(snapshot_at));
-        return Err(LogError::Behind { file, end: log.last_zxid, snapshot: snapshot_at });
+/// Moves the timeline on by a record that was read; false if it cannot follow.
+fn take_in(timeline: &mut Timeline, record: &Header, payload: &[u8]) -> bool {
+    match Fact::decode(record, payload) {
+        Some(fact) if timeline.check(&fact).is_ok() => {
+            timeline.apply(record.seq, record.committed, &fact);
+            true
+        }
+        Some(_) => false,
+        None => {
+            timeline.note_committed(record.committed);
+            matches!(record.kind, Kind::Mark | Kind::Seal)
+        }
     }
-    for zxid in snapshots {
-        match snapshot::verify(&mut log.disk, zxid) {
+}
+
+/// Picks the newest valid snapshot the log continues, and tells its file.
+///
+/// A snapshot of this server's own was taken of what the log had; if it is beyond the log's end,
+/// log is missing. One that was received says nothing of the kind, and counts only where the
+/// history that follows it was adopted: the log then begins with it.
+fn choose_snapshot<D: Disk>(
+    log: &mut Log<D>,
+    files: &[String],
+    recovered: &mut Recovered,
+) -> Result<Option<String>, LogError> {
+    let own = snapshot::list(&mut log.disk)?;
+    let end = log.last_zxid();
+    if let Some(&snapshot) = own.first().filter(|&&zxid| zxid > end) {
+        let file = log.disk.place(&snapshot::name(snapshot));
+        return Err(LogError::Behind { file, end, snapshot });
+    }
+    let adopted = snapshot::received_name(log.timeline.base);
+    let mut candidates: Vec<_> = own.iter().map(|&zxid| (zxid, snapshot::name(zxid))).collect();
+    candidates.extend(files.contains(&adopted).then_some((log.timeline.base, adopted)));
+    candidates.sort_unstable_by(|left, right| right.cmp(left));
+    let mut chosen = None;
+    for (zxid, name) in candidates {
+        match snapshot::verify_file(&mut log.disk, &name, zxid) {
             Ok(()) => {
                 recovered.snapshot = Some(zxid);
+                chosen = Some(name);
                 break;
             }
             Err(error @ LogError::Corrupt { .. }) => {
@@ -207,17 +229,18 @@ fn choose_snapshot<D: Disk>(log: &mut Log<D>, recovered: &mut Recovered) -> Resu
             Err(error) => return Err(error),
         }
     }
+    // The damaged one of this zxid, if there is one, gives its name to the whole one.
+    log.damaged_snapshots.retain(|&zxid| Some(zxid) != recovered.snapshot);
     let reaches_back = log.check_reaches_back(recovered.snapshot.unwrap_or(Zxid::ZERO));
     // A damaged snapshot is the cause then, and what the operator has to mend.
-    reaches_back.map_err(|gap| recovered.damaged_snapshots.first().cloned().unwrap_or(gap))
+    reaches_back.map_err(|gap| recovered.damaged_snapshots.first().cloned().unwrap_or(gap))?;
+    Ok(chosen)
 }
 
+/// Removes what was never published, and received snapshots that were never adopted.
 fn remove_leftovers<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogError> {
-    for file in files.iter().filter(|file| is_leftover(file)) {
-        match disk.remove(file) {
-            Err(error) if error.fault != Fault::Missing => return Err(error.into()),
-            Ok(()) | Err(_) => {}
-        }
+    for file in files.iter().filter(|file| is_leftover(file) || snapshot::is_received(file)) {
+        files::remove_if_there(disk, file)?;
     }
     Ok(())
 }

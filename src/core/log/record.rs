@@ -7,65 +7,76 @@
 //!  4  length     u32   bytes of payload
 //!  8  seq        u64   number of the record, counted since the directory began, without gaps
 //! 16  floor      u64   every record below this seq was durable before this one was written
-//! 24  zxid       u64   of the transaction, else the last one before it
-//! 32  chain      u64   xxh3 over the previous record's chain, bytes 0..32, kind and payload
+//! 24  zxid       u64   of the transaction, else the last one of the live history
+//! 32  chain      u64   xxh3 over the previous record's chain, bytes 0..32 and 40..56, and payload
 //! 40  kind       u8    then seven zero bytes
-//! 48  checksum   u64   xxh3 over bytes 0..48, seeded with the segment's seed and the offset
-//! 56  payload, then zeros up to a multiple of 8
+//! 48  committed  u64   everything up to this zxid was known to be committed
+//! 56  checksum   u64   xxh3 over bytes 0..56, seeded with the segment's seed and the offset
+//! 64  payload, then zeros up to a multiple of 8
 //! ```
 //! Little endian. The checksum proves the length before it is used and that the record belongs to
 //! this place of this segment; the chain proves the payload and that nothing before it is lost.
 
-use super::bytes::{u32_at, u64_at};
+use super::bytes::{array, u32_at, u64_at};
 use super::error::LogError;
 use crate::types::{Epoch, ServerId, Zxid};
+use crate::zab::{Origin, Proposal, Reign};
 use alloc::vec::Vec;
+use bytes::Bytes;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64_with_seed};
 
 /// Bytes before the payload.
-pub(super) const HEADER_BYTES: usize = 56;
+pub(super) const HEADER_BYTES: usize = 64;
 /// Records begin at multiples of this.
 pub(super) const ALIGNMENT: usize = 8;
 /// The longest payload.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 256 << 20;
 const MAGIC: u32 = u32::from_le_bytes(*b"OREC");
-const CHECKED_BYTES: usize = 48;
-const CHAINED_BYTES: usize = 32;
-const EPOCH_BYTES: usize = 16;
+const CHAIN_AT: usize = 32;
+const KIND_AT: usize = 40;
+const CHECKED_BYTES: usize = 56;
+/// Time and origin of a transaction, before what it does.
+const STAMP_BYTES: usize = 24;
 
-/// One entry of the log.
+/// One entry of a history: a transaction, as it lies in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry<'a> {
-    /// A transaction.
-    Txn {
-        /// Its position; greater than every one before.
-        zxid: Zxid,
-        /// Wall time it was ordered at, in milliseconds since 1970.
-        time_ms: i64,
-        /// What it does, as the wire format of transactions writes it.
-        payload: &'a [u8],
-    },
-    /// A promise of this server about epochs; the latest one holds.
-    Epoch {
-        /// No leader of an earlier epoch will be followed.
-        accepted: Epoch,
-        /// The epoch of the history this server holds.
-        current: Epoch,
-        /// Who leads it.
-        leader: ServerId,
-    },
-    /// A snapshot was published.
-    SnapshotTaken {
-        /// The position it is exact at.
-        zxid: Zxid,
-    },
+pub struct Entry<'a> {
+    /// Its position; greater than every one before.
+    pub zxid: Zxid,
+    /// Wall time it was ordered at, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// Who took it in.
+    pub origin: Origin,
+    /// What it does, as the wire format of transactions writes it.
+    pub payload: &'a [u8],
+}
+
+/// What a record states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fact<'a> {
+    /// The live history continues.
+    Append(Entry<'a>),
+    /// The stage continues.
+    Stage(Entry<'a>),
+    /// No leader of an earlier epoch will be followed.
+    Accept(Reign),
+    /// A stage begins; one begun before is void.
+    BeginStage { base: Zxid, snapshot: bool },
+    /// The stage that began at the seq `stage`, and has this base and end, becomes the history
+    /// after its base. Where `stage` is 0 there is none, and both are the end of the history.
+    CommitStage { reign: Reign, stage: u64, base: Zxid, last: Zxid },
+    /// A snapshot was published that is exact at this zxid.
+    SnapshotTaken(Zxid),
 }
 
 /// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Txn,
-    Epoch,
+    Staged,
+    Accept,
+    BeginStage,
+    CommitStage,
     SnapshotTaken,
     /// Says only that everything before it was durable.
     Mark,
@@ -74,20 +85,32 @@ pub(super) enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 8] = [
+        Self::Txn,
+        Self::Staged,
+        Self::Accept,
+        Self::BeginStage,
+        Self::CommitStage,
+        Self::SnapshotTaken,
+        Self::Mark,
+        Self::Seal,
+    ];
+
     fn to_byte(self) -> u8 {
         match self {
             Self::Txn => 1,
-            Self::Epoch => 2,
-            Self::SnapshotTaken => 3,
-            Self::Mark => 4,
-            Self::Seal => 5,
+            Self::Staged => 2,
+            Self::Accept => 3,
+            Self::BeginStage => 4,
+            Self::CommitStage => 5,
+            Self::SnapshotTaken => 6,
+            Self::Mark => 7,
+            Self::Seal => 8,
         }
     }
 
     fn from_byte(byte: u8) -> Option<Self> {
-        [Self::Txn, Self::Epoch, Self::SnapshotTaken, Self::Mark, Self::Seal]
-            .into_iter()
-            .find(|kind| kind.to_byte() == byte)
+        Self::ALL.into_iter().find(|kind| kind.to_byte() == byte)
     }
 }
 
@@ -100,6 +123,7 @@ pub(super) struct Header {
     pub(super) floor: u64,
     pub(super) zxid: Zxid,
     pub(super) chain: u64,
+    pub(super) committed: Zxid,
 }
 
 /// Where a record goes: all that its checksums depend on besides its content.
@@ -110,6 +134,7 @@ pub(super) struct Place {
     pub(super) seq: u64,
     pub(super) floor: u64,
     pub(super) chain: u64,
+    pub(super) committed: Zxid,
 }
 
 impl Header {
@@ -124,12 +149,13 @@ impl Header {
             return None;
         }
         Some(Self {
-            kind: Kind::from_byte(header[40])?,
+            kind: Kind::from_byte(header[KIND_AT])?,
             length: usize::try_from(u32_at(header, 4)).ok()?,
             seq: u64_at(header, 8),
             floor: u64_at(header, 16),
             zxid: Zxid(u64_at(header, 24)),
-            chain: u64_at(header, 32),
+            chain: u64_at(header, CHAIN_AT),
+            committed: Zxid(u64_at(header, 48)),
         })
     }
 
@@ -146,48 +172,109 @@ impl Header {
     }
 }
 
-impl<'a> Entry<'a> {
-    /// The entry in a record; `None` for records that are the log's own, or if it is malformed.
+impl Entry<'_> {
+    /// The same, owning its payload.
+    pub fn to_proposal(&self) -> Proposal {
+        let Self { zxid, time_ms, origin, payload } = *self;
+        Proposal { zxid, time_ms, origin, payload: Bytes::copy_from_slice(payload) }
+    }
+
+    fn stamp(&self) -> [u8; STAMP_BYTES] {
+        words([self.time_ms.cast_unsigned(), self.origin.server.0, self.origin.serial])
+    }
+}
+
+impl<'a> From<&'a Proposal> for Entry<'a> {
+    fn from(proposal: &'a Proposal) -> Self {
+        let Proposal { zxid, time_ms, origin, payload } = proposal;
+        Self { zxid: *zxid, time_ms: *time_ms, origin: *origin, payload }
+    }
+}
+
+impl<'a> Fact<'a> {
+    /// What a record states; `None` for those that only serve the log, or if it is malformed.
     pub(super) fn decode(header: &Header, payload: &'a [u8]) -> Option<Self> {
         match header.kind {
-            Kind::Txn => {
-                let (time, payload) = payload.split_first_chunk()?;
-                Some(Self::Txn { zxid: header.zxid, time_ms: i64::from_le_bytes(*time), payload })
+            Kind::Txn => entry(header.zxid, payload).map(Self::Append),
+            Kind::Staged => entry(header.zxid, payload).map(Self::Stage),
+            Kind::Accept => {
+                let [epoch, leader] = numbers(payload)?;
+                Some(Self::Accept(reign(epoch, leader)?))
             }
-            Kind::Epoch if payload.len() == EPOCH_BYTES => Some(Self::Epoch {
-                accepted: Epoch(u32_at(payload, 0)),
-                current: Epoch(u32_at(payload, 4)),
-                leader: ServerId(u64_at(payload, 8)),
-            }),
-            Kind::SnapshotTaken => Some(Self::SnapshotTaken {
-                zxid: Zxid(u64::from_le_bytes(payload.try_into().ok()?)),
-            }),
-            Kind::Epoch | Kind::Mark | Kind::Seal => None,
+            Kind::BeginStage => {
+                let [base, snapshot] = numbers(payload)?;
+                (snapshot <= 1)
+                    .then_some(Self::BeginStage { base: Zxid(base), snapshot: snapshot == 1 })
+            }
+            Kind::CommitStage => {
+                let [epoch, leader, stage, base, last] = numbers(payload)?;
+                let (reign, base, last) = (reign(epoch, leader)?, Zxid(base), Zxid(last));
+                Some(Self::CommitStage { reign, stage, base, last })
+            }
+            Kind::SnapshotTaken => {
+                let [zxid] = numbers(payload)?;
+                Some(Self::SnapshotTaken(Zxid(zxid)))
+            }
+            Kind::Mark | Kind::Seal => None,
         }
     }
 
-    /// Adds the record of this entry to `out` and returns its chain value. `last` is the zxid of
-    /// the transaction before it.
+    /// Adds the record of this fact to `out` and returns its chain value. `last` is the end of
+    /// the live history before it.
     pub(super) fn encode(
         &self,
         place: Place,
         last: Zxid,
         out: &mut Vec<u8>,
     ) -> Result<u64, LogError> {
-        match *self {
-            Self::Txn { zxid, time_ms, payload } => {
-                encode(Kind::Txn, zxid, place, &[&time_ms.to_le_bytes(), payload], out)
+        match self {
+            Self::Append(entry) => {
+                encode(Kind::Txn, entry.zxid, place, &[&entry.stamp(), entry.payload], out)
             }
-            Self::Epoch { accepted, current, leader } => {
-                let (accepted, current) = (accepted.0.to_le_bytes(), current.0.to_le_bytes());
-                let parts: [&[u8]; 3] = [&accepted, &current, &leader.0.to_le_bytes()];
-                encode(Kind::Epoch, last, place, &parts, out)
+            Self::Stage(entry) => {
+                encode(Kind::Staged, entry.zxid, place, &[&entry.stamp(), entry.payload], out)
             }
-            Self::SnapshotTaken { zxid } => {
+            Self::Accept(Reign { epoch, leader }) => {
+                let payload: [u8; 16] = words([u64::from(epoch.0), leader.0]);
+                encode(Kind::Accept, last, place, &[&payload], out)
+            }
+            Self::BeginStage { base, snapshot } => {
+                let payload: [u8; 16] = words([base.0, u64::from(*snapshot)]);
+                encode(Kind::BeginStage, last, place, &[&payload], out)
+            }
+            Self::CommitStage { reign: Reign { epoch, leader }, stage, base, last: end } => {
+                let numbers = [u64::from(epoch.0), leader.0, *stage, base.0, end.0];
+                let payload: [u8; 40] = words(numbers);
+                encode(Kind::CommitStage, last, place, &[&payload], out)
+            }
+            Self::SnapshotTaken(zxid) => {
                 encode(Kind::SnapshotTaken, last, place, &[&zxid.0.to_le_bytes()], out)
             }
         }
     }
+}
+
+/// The entry in the payload of a transaction's record.
+pub(super) fn entry(zxid: Zxid, payload: &[u8]) -> Option<Entry<'_>> {
+    let (stamp, payload) = payload.split_first_chunk::<STAMP_BYTES>()?;
+    let time_ms = u64_at(stamp, 0).cast_signed();
+    let origin = Origin { server: ServerId(u64_at(stamp, 8)), serial: u64_at(stamp, 16) };
+    Some(Entry { zxid, time_ms, origin, payload })
+}
+
+fn reign(epoch: u64, leader: u64) -> Option<Reign> {
+    Some(Reign { epoch: Epoch(u32::try_from(epoch).ok()?), leader: ServerId(leader) })
+}
+
+/// A payload that is nothing but `N` numbers.
+fn numbers<const N: usize>(payload: &[u8]) -> Option<[u64; N]> {
+    (payload.len() == 8 * N)
+        .then(|| core::array::from_fn(|at| u64::from_le_bytes(array(payload, 8 * at))))
+}
+
+/// Numbers as bytes; `M` is eight times `N`.
+fn words<const N: usize, const M: usize>(numbers: [u64; N]) -> [u8; M] {
+    core::array::from_fn(|at| numbers[at / 8].to_le_bytes()[at % 8])
 }
 
 /// Adds a record with this payload, given in parts, to `out` and returns its chain value.
@@ -207,13 +294,14 @@ pub(super) fn encode(
     let start = out.len();
     out.extend_from_slice(&MAGIC.to_le_bytes());
     out.extend_from_slice(&length.to_le_bytes());
-    for word in [place.seq, place.floor, zxid.0, 0, u64::from(kind.to_byte()), 0] {
+    let kind = u64::from(kind.to_byte());
+    for word in [place.seq, place.floor, zxid.0, 0, kind, place.committed.0, 0] {
         out.extend_from_slice(&word.to_le_bytes());
     }
     payload.iter().for_each(|part| out.extend_from_slice(part));
     let (header, body) = out[start..].split_at_mut(HEADER_BYTES);
     let chain = chained(place.chain, header, body);
-    header[32..40].copy_from_slice(&chain.to_le_bytes());
+    header[CHAIN_AT..KIND_AT].copy_from_slice(&chain.to_le_bytes());
     let checksum = xxh3_64_with_seed(&header[..CHECKED_BYTES], place.seed ^ place.offset);
     header[CHECKED_BYTES..].copy_from_slice(&checksum.to_le_bytes());
     out.resize(start + (HEADER_BYTES + bytes).next_multiple_of(ALIGNMENT), 0);
@@ -222,8 +310,8 @@ pub(super) fn encode(
 
 fn chained(previous: u64, header: &[u8], payload: &[u8]) -> u64 {
     let mut hash = Xxh3::with_seed(previous);
-    hash.update(&header[..CHAINED_BYTES]);
-    hash.update(&header[40..CHECKED_BYTES]);
+    hash.update(&header[..CHAIN_AT]);
+    hash.update(&header[KIND_AT..CHECKED_BYTES]);
     hash.update(payload);
     hash.digest()
 }

@@ -9,20 +9,26 @@
 //!  24  directory  16 bytes, random, the same in all files of a directory
 //!  40  first seq  u64   of the first record in here
 //!  48  chain      u64   of the record before it
-//!  56  previous   u64   zxid of the last transaction before it
-//!  64  accepted epoch u32, current epoch u32, leader u64: the promise that held at its start
-//!  80  checksum   u64   xxh3 over bytes 0..80
+//!  56  last       u64   zxid; this and what follows: the facts that held at its start
+//!  64  committed  u64   zxid
+//!  72  accepted   epoch u64, leader u64
+//!  88  current    epoch u64, leader u64
+//! 104  stage      u64   0: none, 1: on an entry, 2: on a snapshot; else what follows is zero
+//! 112  its first seq u64, base u64, last zxid u64
+//! 136  checksum   u64   xxh3 over bytes 0..136
 //! 512  records, then zeros
 //! ```
 //! Little endian. A segment gets its name only when the header is durable, so a bad header is
 //! always damage. Records begin in a block of their own: appending never rewrites the header.
 
-use super::Epochs;
 use super::bytes::{array, u32_at, u64_at};
 use super::error::LogError;
+use super::files::number_of;
 use super::identity::Identity;
-use super::record::{ALIGNMENT, Entry, Header, Kind};
+use super::record::{ALIGNMENT, Header, Kind};
+use super::timeline::{Facts, Stage};
 use crate::types::{Epoch, ServerId, Zxid};
+use crate::zab::Reign;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -31,8 +37,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// Where records begin.
 pub(super) const RECORDS_AT: usize = 512;
 const MAGIC: &[u8; 8] = b"OSTLERLG";
-const VERSION: u32 = 1;
-const CHECKED_BYTES: usize = 80;
+const VERSION: u32 = 2;
+const CHECKED_BYTES: usize = 136;
 const PREFIX: &str = "log.";
 /// A higher number of a record cannot have been counted to. It leaves room to count on.
 const SEQ_MAX: u64 = u64::MAX / 2;
@@ -43,8 +49,7 @@ pub(super) struct SegmentHeader {
     pub(super) identity: Identity,
     pub(super) first_seq: u64,
     pub(super) chain: u64,
-    pub(super) previous: Zxid,
-    pub(super) epochs: Epochs,
+    pub(super) facts: Facts,
 }
 
 impl SegmentHeader {
@@ -57,20 +62,30 @@ impl SegmentHeader {
         if bytes.len() < RECORDS_AT || bytes[..8] != *MAGIC {
             return Err(corrupt("it does not begin as a log segment does"));
         }
+        // Stands before the checksum because where that stands depends on it.
+        let found = u32_at(bytes, 8);
+        if found == 1 {
+            return Err(LogError::OlderFormat { file: String::from(file), found, oldest: VERSION });
+        }
         if u64_at(bytes, CHECKED_BYTES) != xxh3_64(&bytes[..CHECKED_BYTES]) {
             return Err(corrupt("the checksum of its header is wrong"));
         }
-        let found = u32_at(bytes, 8);
         if found > VERSION {
             let file = String::from(file);
             return Err(LogError::NewerFormat { file, found, newest: VERSION });
         }
-        let header = Self::fields(bytes);
+        let nonsense = || corrupt("its header holds numbers that no log can reach");
+        let facts = facts(bytes).ok_or_else(nonsense)?;
+        let header = Self {
+            identity: Identity { server: ServerId(u64_at(bytes, 16)), directory: array(bytes, 24) },
+            first_seq: u64_at(bytes, 40),
+            chain: u64_at(bytes, 48),
+            facts,
+        };
         header.belongs_to(identity, file)?;
-        if header.first_seq > SEQ_MAX || !is_followed(header.previous) {
-            return Err(corrupt("its header holds numbers that no log can reach"));
-        }
-        Ok(header)
+        let is_possible =
+            header.first_seq <= SEQ_MAX && header.facts.are_possible(header.first_seq);
+        if is_possible { Ok(header) } else { Err(nonsense()) }
     }
 
     /// The first block of a new segment.
@@ -80,12 +95,17 @@ impl SegmentHeader {
         out.extend_from_slice(&u64::from(VERSION).to_le_bytes());
         out.extend_from_slice(&self.identity.server.0.to_le_bytes());
         out.extend_from_slice(&self.identity.directory);
-        for word in [self.first_seq, self.chain, self.previous.0] {
-            out.extend_from_slice(&word.to_le_bytes());
-        }
-        out.extend_from_slice(&self.epochs.accepted.0.to_le_bytes());
-        out.extend_from_slice(&self.epochs.current.0.to_le_bytes());
-        out.extend_from_slice(&self.epochs.leader.0.to_le_bytes());
+        let Facts { last, committed, accepted, current, stage } = self.facts;
+        let reign = |Reign { epoch, leader }| [u64::from(epoch.0), leader.0];
+        let stage = stage.map_or([0; 4], |Stage { first_seq, base, snapshot, last }| {
+            [1 + u64::from(snapshot), first_seq, base.0, last.0]
+        });
+        let words = [self.first_seq, self.chain, last.0, committed.0]
+            .into_iter()
+            .chain(reign(accepted))
+            .chain(reign(current))
+            .chain(stage);
+        words.for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
         let checksum = xxh3_64(&out);
         out.extend_from_slice(&checksum.to_le_bytes());
         out.resize(RECORDS_AT, 0);
@@ -95,21 +115,7 @@ impl SegmentHeader {
     /// What record checksums of this segment start from: different in every segment of every
     /// directory, so that a block written to the wrong place never passes.
     pub(super) fn seed(&self) -> u64 {
-        xxh3_64_with_seed(&self.identity.directory, self.first_seq ^ self.identity.server.0)
-    }
-
-    fn fields(bytes: &[u8]) -> Self {
-        Self {
-            identity: Identity { server: ServerId(u64_at(bytes, 16)), directory: array(bytes, 24) },
-            first_seq: u64_at(bytes, 40),
-            chain: u64_at(bytes, 48),
-            previous: Zxid(u64_at(bytes, 56)),
-            epochs: Epochs {
-                accepted: Epoch(u32_at(bytes, 64)),
-                current: Epoch(u32_at(bytes, 68)),
-                leader: ServerId(u64_at(bytes, 72)),
-            },
-        }
+        seed(self.identity, self.first_seq)
     }
 
     fn belongs_to(&self, identity: Identity, file: &str) -> Result<(), LogError> {
@@ -125,19 +131,39 @@ impl SegmentHeader {
     }
 }
 
-/// Whether there is a zxid after this one: a segment is named by it.
-pub(super) fn is_followed(zxid: Zxid) -> bool {
-    zxid.0 < u64::MAX
+/// As [`SegmentHeader::seed`], for the segment whose first record has this seq.
+pub(super) fn seed(identity: Identity, first_seq: u64) -> u64 {
+    xxh3_64_with_seed(&identity.directory, first_seq ^ identity.server.0)
 }
 
-/// Name of the segment whose first transaction is at `first` or later.
-pub(super) fn name(first: Zxid) -> String {
-    format!("{PREFIX}{:016x}", first.0)
+/// Name of the segment whose first record has this seq. Zxids would not do: they are used again
+/// when history is superseded.
+pub(super) fn name(first_seq: u64) -> String {
+    format!("{PREFIX}{first_seq:016x}")
 }
 
 /// Whether a file of this name is a segment.
 pub(super) fn is_segment(name: &str) -> bool {
-    super::zxid_of(name, PREFIX).is_some()
+    number_of(name, PREFIX).is_some()
+}
+
+fn facts(bytes: &[u8]) -> Option<Facts> {
+    let reign = |at| {
+        let epoch = Epoch(u32::try_from(u64_at(bytes, at)).ok()?);
+        Some(Reign { epoch, leader: ServerId(u64_at(bytes, at + 8)) })
+    };
+    let zxid = |at| Zxid(u64_at(bytes, at));
+    let stage = |snapshot| {
+        Some(Stage { first_seq: u64_at(bytes, 112), base: zxid(120), snapshot, last: zxid(128) })
+    };
+    let stage = match u64_at(bytes, 104) {
+        0 => None,
+        1 => stage(false),
+        2 => stage(true),
+        3.. => return None,
+    };
+    let (last, committed) = (zxid(56), zxid(64));
+    Some(Facts { last, committed, accepted: reign(72)?, current: reign(88)?, stage })
 }
 
 /// Walks the records of a segment from its start.
@@ -150,18 +176,13 @@ pub(super) struct Scan<'a> {
     pub(super) seq: u64,
     /// Chain value it must continue.
     pub(super) chain: u64,
-    /// Zxid of the last transaction.
-    pub(super) zxid: Zxid,
     /// Where the last batch begins: the records written by one write.
     pub(super) batch_at: usize,
     /// Whether the segment says that another one follows.
     pub(super) sealed: bool,
-    /// Whether there was a transaction.
-    pub(super) has_txn: bool,
+    /// Whether there was a transaction, live or staged.
+    pub(super) has_entries: bool,
     floor: u64,
-    /// Whether the scan ended at a record that is whole, and so no remains of a torn write, but
-    /// that no server can have meant.
-    pub(super) nonsense: bool,
 }
 
 /// How the valid records of a segment end.
@@ -184,12 +205,10 @@ impl<'a> Scan<'a> {
             offset: RECORDS_AT,
             seq: header.first_seq,
             chain: header.chain,
-            zxid: header.previous,
             batch_at: RECORDS_AT,
             sealed: false,
-            has_txn: false,
+            has_entries: false,
             floor: 0,
-            nonsense: false,
         }
     }
 
@@ -199,10 +218,6 @@ impl<'a> Scan<'a> {
         let header = Header::decode(rest, self.seed, self.offset as u64)?;
         let payload = header.payload(rest, self.chain)?;
         if header.seq != self.seq || header.floor > header.seq {
-            return None;
-        }
-        if !self.makes_sense(&header, payload) {
-            self.nonsense = true;
             return None;
         }
         self.advance(&header);
@@ -217,24 +232,11 @@ impl<'a> Scan<'a> {
         let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
             return End::Clean;
         };
-        if self.nonsense {
-            return End::Damaged;
-        }
         let proven = (0..=last).step_by(ALIGNMENT).any(|at| {
             let header = Header::decode(&rest[at..], self.seed, (self.offset + at) as u64);
             header.is_some_and(|header| header.floor > self.seq)
         });
         if proven { End::Damaged } else { End::Torn(self.offset + last + 1) }
-    }
-
-    /// Whether a whole record is one that a log can hold here.
-    fn makes_sense(&self, header: &Header, payload: &[u8]) -> bool {
-        let is_entry = Entry::decode(header, payload).is_some();
-        match header.kind {
-            Kind::Txn => is_entry && header.zxid > self.zxid && is_followed(header.zxid),
-            Kind::Epoch | Kind::SnapshotTaken => is_entry,
-            Kind::Mark | Kind::Seal => true,
-        }
     }
 
     fn advance(&mut self, header: &Header) {
@@ -248,9 +250,6 @@ impl<'a> Scan<'a> {
             self.seq += 1;
             self.chain = header.chain;
         }
-        if header.kind == Kind::Txn {
-            self.zxid = header.zxid;
-            self.has_txn = true;
-        }
+        self.has_entries |= matches!(header.kind, Kind::Txn | Kind::Staged);
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! Lives here: framing, checksums, publication. What the chunks mean is the tree's affair.
 //!
+//! A snapshot received from a leader has a name of its own until the history that follows it is
+//! adopted: before that it proves nothing about this server's log, and if it never is, the next
+//! start removes it.
+//!
 //! ```text
 //!  0  magic     "OSTLERSN"
 //!  8  version   u32, then four zero bytes
@@ -20,7 +24,7 @@
 use super::bytes::{u32_at, u64_at};
 use super::disk::Disk;
 use super::error::LogError;
-use super::{create_unfinished, zxid_of};
+use super::files::{create_unfinished, number_of};
 use crate::types::Zxid;
 use alloc::format;
 use alloc::string::String;
@@ -31,6 +35,7 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 const MAGIC: &[u8; 8] = b"OSTLERSN";
 const VERSION: u32 = 1;
 const PREFIX: &str = "snapshot.";
+const RECEIVED_PREFIX: &str = "received.";
 const HEADER_BYTES: usize = 32;
 const FRAME_BYTES: usize = 24;
 /// Written out this often, so that the last sync is short and delays no sync of the log for long.
@@ -41,6 +46,8 @@ const SYNC_EVERY_BYTES: u64 = 16 << 20;
 pub struct Writer<D> {
     disk: D,
     zxid: Zxid,
+    /// To be.
+    name: String,
     unfinished: String,
     position: u64,
     synced: u64,
@@ -49,13 +56,23 @@ pub struct Writer<D> {
 }
 
 impl<D: Disk> Writer<D> {
-    /// Begins a snapshot that is exact at `zxid`.
-    pub fn create(mut disk: D, zxid: Zxid) -> Result<Self, LogError> {
-        let unfinished = create_unfinished(&mut disk, &name(zxid))?;
+    /// Begins a snapshot of this server's own state, exact at `zxid`.
+    pub fn create(disk: D, zxid: Zxid) -> Result<Self, LogError> {
+        Self::begin(disk, zxid, name(zxid))
+    }
+
+    /// Begins a snapshot that is received from a leader, exact at `zxid`. It may be read under
+    /// its zxid when the log has committed a stage that begins with it.
+    pub fn receive(disk: D, zxid: Zxid) -> Result<Self, LogError> {
+        Self::begin(disk, zxid, received_name(zxid))
+    }
+
+    fn begin(mut disk: D, zxid: Zxid, name: String) -> Result<Self, LogError> {
+        let unfinished = create_unfinished(&mut disk, &name)?;
         let header = header(zxid);
         disk.write_at(&unfinished, 0, &header)?;
         let position = header.len() as u64;
-        Ok(Self { disk, zxid, unfinished, position, synced: 0, index: 0, checksum: zxid.0 })
+        Ok(Self { disk, zxid, name, unfinished, position, synced: 0, index: 0, checksum: zxid.0 })
     }
 
     /// Adds a chunk; an empty one adds nothing.
@@ -72,7 +89,7 @@ impl<D: Disk> Writer<D> {
     pub fn publish(mut self) -> Result<(), LogError> {
         self.write_frame(&[])?;
         self.disk.sync(&self.unfinished)?;
-        self.disk.rename(&self.unfinished, &name(self.zxid))?;
+        self.disk.rename(&self.unfinished, &self.name)?;
         Ok(self.disk.sync_directory()?)
     }
 
@@ -119,8 +136,11 @@ pub struct Reader<D> {
 
 impl<D: Disk> Reader<D> {
     /// Opens the snapshot that is exact at `zxid`.
-    pub fn open(mut disk: D, zxid: Zxid) -> Result<Self, LogError> {
-        let name = name(zxid);
+    pub fn open(disk: D, zxid: Zxid) -> Result<Self, LogError> {
+        Self::open_file(disk, name(zxid), zxid)
+    }
+
+    fn open_file(mut disk: D, name: String, zxid: Zxid) -> Result<Self, LogError> {
         let length = disk.length(&name)?;
         let mut found = vec![0; HEADER_BYTES];
         let read = disk.read_at(&name, 0, &mut found)?;
@@ -188,19 +208,42 @@ impl<D: Disk> Reader<D> {
     }
 }
 
-/// Positions of all snapshot files, newest first, whether valid or not.
+/// Positions of all snapshot files but received ones, newest first, whether valid or not.
 pub fn list<D: Disk>(disk: &mut D) -> Result<Vec<Zxid>, LogError> {
     let files = disk.list()?;
-    let mut found: Vec<Zxid> = files.iter().filter_map(|file| zxid_of(file, PREFIX)).collect();
+    let numbers = files.iter().filter_map(|file| number_of(file, PREFIX));
+    let mut found: Vec<_> = numbers.map(Zxid).collect();
     found.sort_unstable_by(|left, right| right.cmp(left));
     Ok(found)
 }
 
 /// Reads a whole snapshot and checks every byte of it.
 pub fn verify<D: Disk>(disk: &mut D, zxid: Zxid) -> Result<(), LogError> {
-    let mut reader = Reader::open(disk, zxid)?;
+    verify_file(disk, &name(zxid), zxid)
+}
+
+/// As [`verify`], for the snapshot received for this zxid, or else one that was there before.
+pub(super) fn verify_received<D: Disk>(disk: &mut D, zxid: Zxid) -> Result<(), LogError> {
+    let received = received_name(zxid);
+    let is_there = disk.list()?.contains(&received);
+    verify_file(disk, &if is_there { received } else { name(zxid) }, zxid)
+}
+
+/// As [`verify`], for a file of any name.
+pub(super) fn verify_file<D: Disk>(disk: &mut D, name: &str, zxid: Zxid) -> Result<(), LogError> {
+    let mut reader = Reader::open_file(disk, name.into(), zxid)?;
     while reader.chunk()?.is_some() {}
     Ok(())
+}
+
+/// Gives the snapshot received for this zxid, if there is one, its final name.
+pub(super) fn adopt<D: Disk>(disk: &mut D, zxid: Zxid) -> Result<(), LogError> {
+    let received = received_name(zxid);
+    if !disk.list()?.contains(&received) {
+        return Ok(());
+    }
+    disk.rename(&received, &name(zxid))?;
+    Ok(disk.sync_directory()?)
 }
 
 /// Whether a snapshot begins and ends as it should.
@@ -222,9 +265,19 @@ pub(super) fn name(zxid: Zxid) -> String {
     format!("{PREFIX}{:016x}", zxid.0)
 }
 
+/// Name of a snapshot received for `zxid`, before it is adopted.
+pub(super) fn received_name(zxid: Zxid) -> String {
+    format!("{RECEIVED_PREFIX}{:016x}", zxid.0)
+}
+
 /// Whether a file of this name is a snapshot.
 pub(super) fn is_snapshot(name: &str) -> bool {
-    zxid_of(name, PREFIX).is_some()
+    number_of(name, PREFIX).is_some()
+}
+
+/// Whether a file of this name is a snapshot that was received and not adopted.
+pub(super) fn is_received(name: &str) -> bool {
+    number_of(name, RECEIVED_PREFIX).is_some()
 }
 
 fn header(zxid: Zxid) -> Vec<u8> {

@@ -30,8 +30,7 @@ fn a_zxid_that_does_not_follow_is_refused_without_harm() {
     write(&mut log, 5..=5);
     // Nothing could follow the very last one.
     for zxid in [5, 4, u64::MAX] {
-        let entry = Entry::Txn { zxid: Zxid(zxid), time_ms: 0, payload: b"" };
-        assert!(matches!(log.append(&entry), Err(LogError::OutOfOrder { .. })));
+        assert!(matches!(log.append(entry(zxid, b"")), Err(LogError::OutOfOrder { .. })));
     }
     write(&mut log, 6..=6);
     assert_eq!(replayed(&mut log, 0).unwrap(), [5, 6]);
@@ -41,37 +40,45 @@ fn a_zxid_that_does_not_follow_is_refused_without_harm() {
 fn promises_about_epochs_survive_restart_and_purge() {
     let mut disk = MemDisk::new(1);
     let (mut log, _) = open(&mut disk).unwrap();
-    let promise = Entry::Epoch { accepted: Epoch(4), current: Epoch(3), leader: ServerId(2) };
-    log.append(&promise).unwrap();
+    let (old, new) = (reign(3, 2), reign(4, 3));
+    log.accept(old).unwrap();
+    log.commit_stage(old).unwrap();
+    log.accept(new).unwrap();
     write(&mut log, 1..=40);
     write(&mut log, 41..=42);
     publish(log.disk(), 40).unwrap();
     assert!(log.purge(1).unwrap().segments > 0);
     drop(log);
     let (_, recovered) = open(&mut disk).unwrap();
-    let Recovered { accepted_epoch, current_epoch, leader, .. } = recovered;
-    assert_eq!((accepted_epoch, current_epoch, leader), (Epoch(4), Epoch(3), ServerId(2)));
+    assert_eq!((recovered.accepted, recovered.current), (new, old));
 }
 
 #[test]
-fn entries_come_back_as_they_were_appended() {
+fn a_promise_is_not_taken_back() {
     let mut disk = MemDisk::new(1);
     let (mut log, _) = open(&mut disk).unwrap();
-    let entries = [
-        Entry::Epoch { accepted: Epoch(1), current: Epoch(0), leader: ServerId(7) },
-        Entry::Txn { zxid: Zxid(9), time_ms: -1, payload: b"" },
-        Entry::SnapshotTaken { zxid: Zxid(9) },
-    ];
-    entries.iter().for_each(|entry| log.append(entry).unwrap());
+    log.accept(reign(4, 2)).unwrap();
+    let error = log.accept(reign(3, 2)).unwrap_err();
+    assert!(error.to_string().contains("later epoch was promised"), "{error}");
     log.sync().unwrap();
-    let mut index = 0;
-    let mut each = |entry: Entry<'_>| {
-        assert_eq!(entry, entries[index]);
-        index += 1;
-        Ok(())
-    };
-    log.replay(Zxid::ZERO, &mut each).unwrap();
-    assert_eq!(index, entries.len());
+    drop(log);
+    assert_eq!(open(&mut disk).unwrap().1.accepted, reign(4, 2));
+}
+
+#[test]
+fn what_is_committed_is_known_after_a_restart_but_never_beyond_the_history() {
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = open(&mut disk).unwrap();
+    log.note_committed(Zxid(2));
+    write(&mut log, 1..=4);
+    drop(log);
+    let (mut log, recovered) = open(&mut disk).unwrap();
+    assert_eq!(recovered.committed, Zxid(2));
+    log.note_committed(Zxid(9));
+    log.accept(reign(1, 1)).unwrap();
+    log.sync().unwrap();
+    drop(log);
+    assert_eq!(open(&mut disk).unwrap().1.committed, Zxid(4));
 }
 
 #[test]
@@ -79,7 +86,7 @@ fn a_batch_longer_than_a_segment_is_kept_whole() {
     let mut disk = MemDisk::new(1);
     let (mut log, _) = open(&mut disk).unwrap();
     let long = vec![3; 50_000];
-    log.append(&Entry::Txn { zxid: Zxid(1), time_ms: 0, payload: &long }).unwrap();
+    log.append(entry(1, &long)).unwrap();
     log.sync().unwrap();
     write(&mut log, 2..=3);
     drop(log);
@@ -88,9 +95,7 @@ fn a_batch_longer_than_a_segment_is_kept_whole() {
     assert_eq!(recovered.last_zxid, Zxid(3));
     let mut lengths = Vec::new();
     log.replay(Zxid::ZERO, &mut |entry| {
-        if let Entry::Txn { payload, .. } = entry {
-            lengths.push(payload.len());
-        }
+        lengths.push(entry.payload.len());
         Ok(())
     })
     .unwrap();
@@ -139,21 +144,4 @@ fn a_full_disk_is_an_error_before_anything_is_acknowledged() {
     assert_eq!(recovered.last_zxid, Zxid(last));
     write(&mut log, last + 1..=last + 5);
     assert_eq!(replayed(&mut log, 0).unwrap(), (1..=last + 5).collect::<Vec<_>>());
-}
-
-#[test]
-fn after_a_rebase_the_log_continues_a_received_snapshot() {
-    let mut disk = written(9);
-    let (mut log, _) = open(&mut disk).unwrap();
-    log.rebase(Zxid(1000)).unwrap();
-    publish(log.disk(), 1000).unwrap();
-    write(&mut log, 1001..=1003);
-    drop(log);
-    let (mut log, recovered) = open(&mut disk).unwrap();
-    assert_eq!((recovered.last_zxid, recovered.snapshot), (Zxid(1003), Some(Zxid(1000))));
-    assert_eq!(replayed(&mut log, 1000).unwrap(), [1001, 1002, 1003]);
-    let file = "log.00000000000003e9".to_owned();
-    let gap = LogError::Gap { file, after: Zxid(9), oldest: Zxid(1000) };
-    assert_eq!(replayed(&mut log, 9), Err(gap));
-    assert!(matches!(log.rebase(Zxid(7)), Err(LogError::OutOfOrder { .. })));
 }

@@ -111,11 +111,14 @@ fn files_of_another_server_or_directory_are_refused() {
 fn files_of_a_newer_program_are_refused_as_such() {
     let mut disk = written(3);
     let mut content = disk.content(FIRST).unwrap().to_vec();
-    content[8] = 2;
-    let checksum = xxh3_64(&content[..80]).to_le_bytes();
-    content[80..88].copy_from_slice(&checksum);
+    content[8] = 3;
+    let checksum = xxh3_64(&content[..136]).to_le_bytes();
+    content[136..144].copy_from_slice(&checksum);
     disk.put(FIRST, &content);
-    assert!(matches!(refusal(&mut disk), LogError::NewerFormat { found: 2, newest: 1, .. }));
+    assert!(matches!(refusal(&mut disk), LogError::NewerFormat { found: 3, newest: 2, .. }));
+    content[8] = 1;
+    disk.put(FIRST, &content);
+    assert!(matches!(refusal(&mut disk), LogError::OlderFormat { found: 1, oldest: 2, .. }));
 
     let mut disk = written(3);
     disk.put("identity", b"ostler directory 2\nwhatever\n");
@@ -188,11 +191,13 @@ fn only_our_own_unfinished_files_are_removed() {
 
 #[test]
 fn a_whole_record_that_no_server_can_have_written_is_no_torn_write() {
-    let nonsense: [(Kind, u64, &[u8]); 4] = [
+    let nonsense: [(Kind, u64, &[u8]); 6] = [
         (Kind::Txn, 9, b"short"),
         (Kind::Txn, 2, b"too early"),
         (Kind::Txn, u64::MAX, b"the last of all"),
-        (Kind::Epoch, 3, b"no epoch"),
+        (Kind::Staged, 4, b"without a stage, though with a stamp of its own"),
+        (Kind::Accept, 3, b"no reign"),
+        (Kind::CommitStage, 3, &[1; 40]),
     ];
     for (kind, zxid, payload) in nonsense {
         let mut disk = written(3);

@@ -3,7 +3,9 @@
 mod appending;
 mod crumbling;
 mod damage;
+mod history;
 mod snapshots;
+mod stages;
 mod tail;
 
 use crate::log::disk::{Disk, Fault};
@@ -12,6 +14,7 @@ use crate::log::record::{self, Kind};
 use crate::log::snapshot::{self, Reader, Writer};
 use crate::log::{Entry, Log, LogError, LogSettings, Purged, Recovered};
 use crate::types::{Epoch, ServerId, Zxid};
+use crate::zab::{History, LogOrder, Origin, Proposal, Reign};
 use std::borrow::ToOwned;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -49,9 +52,18 @@ fn payload(zxid: u64) -> Vec<u8> {
     (0..length).map(|at| (zxid as usize * 31 + at) as u8).collect()
 }
 
+fn entry(zxid: u64, payload: &[u8]) -> Entry<'_> {
+    let origin = Origin { server: ServerId(zxid % 3), serial: zxid * 7 };
+    Entry { zxid: Zxid(zxid), time_ms: zxid as i64 - 5, origin, payload }
+}
+
+fn reign(epoch: u32, leader: u64) -> Reign {
+    Reign { epoch: Epoch(epoch), leader: ServerId(leader) }
+}
+
 fn append<D: Disk>(log: &mut Log<D>, zxid: u64) -> Result<(), LogError> {
     let payload = payload(zxid);
-    log.append(&Entry::Txn { zxid: Zxid(zxid), time_ms: zxid as i64 - 5, payload: &payload })
+    log.append(entry(zxid, &payload))
 }
 
 fn write<D: Disk>(log: &mut Log<D>, zxids: RangeInclusive<u64>) {
@@ -62,11 +74,9 @@ fn write<D: Disk>(log: &mut Log<D>, zxids: RangeInclusive<u64>) {
 /// Zxids replayed, after checking that every transaction is what was written.
 fn replayed<D: Disk>(log: &mut Log<D>, after: u64) -> Result<Vec<u64>, LogError> {
     let mut seen = Vec::new();
-    log.replay(Zxid(after), &mut |entry| {
-        if let Entry::Txn { zxid, time_ms, payload: found } = entry {
-            assert_eq!((time_ms, found), (zxid.0 as i64 - 5, &payload(zxid.0)[..]));
-            seen.push(zxid.0);
-        }
+    log.replay(Zxid(after), &mut |found| {
+        assert_eq!(found, entry(found.zxid.0, &payload(found.zxid.0)));
+        seen.push(found.zxid.0);
         Ok(())
     })?;
     Ok(seen)

@@ -75,7 +75,7 @@ fn after_an_orderly_end_even_a_power_cut_leaves_damage_told_from_a_torn_write() 
     drop(log);
     whole.power_cut();
     assert_eq!(open(&mut whole.clone()).unwrap().1.last_zxid, Zxid(2));
-    let padding = |offset: usize| offset >= position + 56 + 8 + payload(2).len();
+    let padding = |offset: usize| offset >= position + 64 + 24 + payload(2).len();
     for offset in position..end {
         let mut disk = whole.clone();
         disk.flip(FIRST, offset, offset as u8);
