@@ -204,7 +204,9 @@ impl<D: Disk> Log<D> {
         let (base, last) = open.map_or((kept, kept), |stage| (stage.base, stage.last));
         let stage = open.map_or(0, |stage| stage.first_seq);
         self.state(Fact::CommitStage { reign, stage, base, last })?;
-        self.adopting = open.filter(|stage| stage.snapshot).map(|stage| stage.base);
+        if let Some(stage) = open.filter(|stage| stage.snapshot) {
+            self.adopting = Some(stage.base);
+        }
         Ok(())
     }
 
@@ -228,10 +230,9 @@ impl<D: Disk> Log<D> {
         self.tail.floor = self.tail.seq;
         self.marked = false;
         self.timeline.settle();
-        let result = match self.adopting.take() {
-            Some(zxid) => snapshot::adopt(&mut self.disk, zxid),
-            None => Ok(()),
-        };
+        let Some(zxid) = self.adopting.take() else { return Ok(()) };
+        self.damaged_snapshots.retain(|&damaged| damaged != zxid);
+        let result = snapshot::adopt(&mut self.disk, zxid);
         self.remember(result)
     }
 

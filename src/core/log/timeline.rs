@@ -198,6 +198,10 @@ impl Timeline {
             return;
         }
         let reach = self.stage_reach;
+        if snapshot {
+            // Snapshots hold nothing that is not committed.
+            self.note_committed(base);
+        }
         if snapshot || reach > base || base < self.base {
             self.spans.clear();
             self.base = reach;
