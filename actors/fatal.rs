@@ -12,7 +12,11 @@ pub const EXIT_DISK: i32 = 74;
 pub(crate) fn stop_at_log_error(logger: &Logger, error: &LogError) -> ! {
     let code = match error {
         // No disk is to blame for a record that should never have been made.
-        LogError::TooLarge { .. } | LogError::OutOfOrder { .. } => EXIT_PANIC,
+        LogError::TooLarge { .. }
+        | LogError::OutOfOrder { .. }
+        | LogError::UnknownBase { .. }
+        | LogError::Committed { .. }
+        | LogError::Unexpected { .. } => EXIT_PANIC,
         LogError::Disk(_)
         | LogError::Corrupt { .. }
         | LogError::MissingFile { .. }
@@ -21,6 +25,7 @@ pub(crate) fn stop_at_log_error(logger: &Logger, error: &LogError) -> ! {
         | LogError::ForeignServer { .. }
         | LogError::ForeignFile { .. }
         | LogError::ForeignDirectory { .. }
+        | LogError::OlderFormat { .. }
         | LogError::NewerFormat { .. }
         | LogError::Refused { .. }
         | LogError::Rejected { .. } => EXIT_DISK,

@@ -10,10 +10,12 @@ use super::identity::Identity;
 use super::record::{self, Entry, HEADER_BYTES, Header, Kind};
 use super::segment::{self, RECORDS_AT};
 use super::timeline::Timeline;
+use alloc::vec;
 use alloc::vec::Vec;
 
-/// Read from a file at a time, at least.
-const WINDOW_BYTES: usize = 64 << 10;
+/// Read from a file at a time, at least: first so much, then twice as much each time.
+const WINDOW_BYTES_MIN: usize = 4 << 10;
+const WINDOW_BYTES_MAX: usize = 64 << 10;
 
 /// Right before a record.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,8 @@ pub(super) struct Window {
     segment: u64,
     start: u64,
     bytes: Vec<u8>,
+    /// How much was read at least, the last time.
+    size: usize,
 }
 
 impl Position {
@@ -127,8 +131,8 @@ impl Window {
             && self.start <= offset
             && offset.saturating_add(length as u64) <= end;
         if !is_here {
-            *self = Self { segment, start: offset, bytes: Vec::new() };
-            self.bytes.resize(length.max(WINDOW_BYTES), 0);
+            let size = (self.size * 2).clamp(WINDOW_BYTES_MIN, WINDOW_BYTES_MAX);
+            *self = Self { segment, start: offset, bytes: vec![0; length.max(size)], size };
             let read = disk.read_at(&segment::name(segment), offset, &mut self.bytes)?;
             self.bytes.truncate(read);
         }

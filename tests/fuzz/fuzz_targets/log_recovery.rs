@@ -10,6 +10,7 @@ use ostler_core::log::mem_disk::MemDisk;
 use ostler_core::log::snapshot::Writer;
 use ostler_core::log::{Disk, Entry, Log, LogError, LogSettings, Recovered};
 use ostler_core::types::{Epoch, ServerId, Zxid};
+use ostler_core::zab::{Origin, Reign};
 use std::sync::OnceLock;
 use xxhash_rust::xxh3::{Xxh3, xxh3_64, xxh3_64_with_seed};
 
@@ -57,16 +58,14 @@ fn recover(disk: &mut MemDisk) {
             let from = recovered.snapshot.unwrap_or_default();
             let mut replayed = from;
             log.replay(from, &mut |entry| {
-                if let Entry::Txn { zxid, .. } = entry {
-                    replayed = zxid;
-                }
+                replayed = entry.zxid;
                 Ok(())
             })
             .expect("what recovery found whole can be replayed");
             assert!(replayed == from || replayed == recovered.last_zxid);
             let Some(next) = recovered.last_zxid.0.checked_add(1) else { return };
-            log.append(&Entry::Txn { zxid: Zxid(next), time_ms: 0, payload: b"next" })
-                .expect("the log goes on");
+            read_in_pieces(&mut log, from, recovered.last_zxid);
+            log.append(entry(next, b"next")).expect("the log goes on");
             log.sync().expect("syncs");
             log.mark_flushed().expect("marks");
             next
@@ -74,6 +73,18 @@ fn recover(disk: &mut MemDisk) {
     };
     let (_, again) = open(disk).expect("what recovery has mended it finds sound");
     assert_eq!((again.last_zxid, again.tail_cut), (Zxid(last), None));
+}
+
+fn entry(zxid: u64, payload: &[u8]) -> Entry<'_> {
+    Entry { zxid: Zxid(zxid), time_ms: 7, origin: Origin::default(), payload }
+}
+
+fn read_in_pieces(log: &mut Log<&mut MemDisk>, mut after: Zxid, last: Zxid) {
+    while after < last {
+        let piece = log.history(after, 500).expect("what recovery found whole can be read");
+        assert!(piece.reaches_back);
+        after = piece.entries.last().expect("there is more").zxid;
+    }
 }
 
 fn files_of(disk: &mut MemDisk) -> Files {
@@ -84,7 +95,7 @@ fn files_of(disk: &mut MemDisk) -> Files {
 
 /// Names that mean something, and whatever bytes.
 fn anything(choices: &mut Choices<'_>) -> Files {
-    const NAMES: [&str; 8] = [
+    const NAMES: [&str; 9] = [
         "identity",
         "log.0000000000000001",
         "log.0000000000000002",
@@ -92,6 +103,7 @@ fn anything(choices: &mut Choices<'_>) -> Files {
         "snapshot.0000000000000001",
         "snapshot.ffffffffffffffff",
         "log.0000000000000003.tmp",
+        "received.0000000000000004",
         "stranger",
     ];
     let mut files = identity();
@@ -108,22 +120,26 @@ fn identity() -> Files {
     sound().iter().filter(|(name, _)| name == "identity").cloned().collect()
 }
 
-/// A directory with several segments, two snapshots, a promise and a mark.
+/// A directory with several segments, two snapshots, a promise, superseded history and a mark.
 fn sound() -> &'static Files {
     static SOUND: OnceLock<Files> = OnceLock::new();
     SOUND.get_or_init(|| {
         let mut disk = MemDisk::new(1);
         let (mut log, _) = open(&mut disk).expect("founds");
-        let promise = Entry::Epoch { accepted: Epoch(1), current: Epoch(1), leader: ServerId(1) };
-        log.append(&promise).expect("appends");
-        for zxid in 1..=20 {
-            let payload = vec![zxid as u8; 400];
-            let entry = Entry::Txn { zxid: Zxid(zxid), time_ms: 7, payload: &payload };
-            log.append(&entry).expect("appends");
+        let reign = Reign { epoch: Epoch(1), leader: ServerId(2) };
+        log.accept(reign).expect("promises");
+        for zxid in 1..=16 {
+            log.append(entry(zxid, &[zxid as u8; 400])).expect("appends");
             if zxid % 3 == 0 {
                 log.sync().expect("syncs");
             }
         }
+        log.begin_stage(Zxid(13), false).expect("begins");
+        for zxid in 17..=20 {
+            log.stage(entry(zxid, &[zxid as u8; 400])).expect("stages");
+            log.sync().expect("syncs");
+        }
+        log.commit_stage(reign).expect("adopts");
         log.close().expect("closes");
         for zxid in [6, 12] {
             let mut writer = Writer::create(log.disk(), Zxid(zxid)).expect("begins");
@@ -157,10 +173,14 @@ fn lie(choices: &mut Choices<'_>) -> u64 {
 fn crafted_segment(choices: &mut Choices<'_>) -> Vec<u8> {
     let first_seq = lie(choices);
     let mut chain = lie(choices);
-    let mut out = b"OSTLERLG\x01\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0".to_vec();
+    let mut out = b"OSTLERLG\x02\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0".to_vec();
     out.extend_from_slice(&DIRECTORY);
-    for word in [first_seq, chain, lie(choices), lie(choices), lie(choices)] {
+    for word in [first_seq, chain] {
         out.extend_from_slice(&word.to_le_bytes());
+    }
+    // What holds there: history, promises, a stage.
+    for _ in 0..10 {
+        out.extend_from_slice(&lie(choices).to_le_bytes());
     }
     let checksum = xxh3_64(&out);
     out.extend_from_slice(&checksum.to_le_bytes());
@@ -182,8 +202,9 @@ fn crafted_record(
     chain: u64,
     out: &mut Vec<u8>,
 ) -> u64 {
-    let (begin, length) = (out.len(), choices.below(64));
-    let payload = choices.bytes(length);
+    let begin = out.len();
+    let kind = choices.number(1) % 9;
+    let payload = crafted_payload(choices, kind);
     let length = match choices.number(1) {
         255 => choices.number(4) as u32,
         _ => payload.len() as u32,
@@ -191,18 +212,34 @@ fn crafted_record(
     let floor = if choices.number(1) == 255 { lie(choices) } else { seq.saturating_sub(1) };
     out.extend_from_slice(b"OREC");
     out.extend_from_slice(&length.to_le_bytes());
-    for word in [seq, floor, lie(choices), 0, choices.number(1) % 7, 0] {
+    for word in [seq, floor, lie(choices), 0, kind, lie(choices), 0] {
         out.extend_from_slice(&word.to_le_bytes());
     }
     let mut hash = Xxh3::with_seed(chain);
     hash.update(&out[begin..begin + 32]);
-    hash.update(&out[begin + 40..begin + 48]);
-    hash.update(payload);
+    hash.update(&out[begin + 40..begin + 56]);
+    hash.update(&payload);
     let chain = hash.digest();
     out[begin + 32..begin + 40].copy_from_slice(&chain.to_le_bytes());
-    let checksum = xxh3_64_with_seed(&out[begin..begin + 48], seed ^ begin as u64);
-    out[begin + 48..begin + 56].copy_from_slice(&checksum.to_le_bytes());
-    out.extend_from_slice(payload);
+    let checksum = xxh3_64_with_seed(&out[begin..begin + 56], seed ^ begin as u64);
+    out[begin + 56..begin + 64].copy_from_slice(&checksum.to_le_bytes());
+    out.extend_from_slice(&payload);
     out.resize(out.len().next_multiple_of(8), 0);
     chain
+}
+
+/// As many numbers as records of this kind have, or any bytes.
+fn crafted_payload(choices: &mut Choices<'_>, kind: u64) -> Vec<u8> {
+    let numbers = match kind {
+        1 | 2 => 3,
+        3 | 4 => 2,
+        5 => 5,
+        6 => 1,
+        _ => 0,
+    };
+    if choices.number(1) % 8 == 0 {
+        let length = choices.below(64);
+        return choices.bytes(length).to_vec();
+    }
+    (0..numbers).flat_map(|_| lie(choices).to_le_bytes()).collect()
 }

@@ -352,7 +352,7 @@ impl Run {
     /// Readers find exactly what is live and durable, in chunks of any length.
     fn check_history(&mut self, log: &mut Log<&mut MemDisk>) -> Result<(), LogError> {
         let base = log.timeline.base.0;
-        let chunk = self.below(3000) as usize;
+        let chunk = 300 + self.below(5000) as usize;
         let expected = self.model.synced.entries.iter().filter(|(zxid, _)| *zxid > base);
         let mut after = Zxid(base);
         let mut found = Vec::new();

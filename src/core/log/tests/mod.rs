@@ -53,7 +53,7 @@ fn payload(zxid: u64) -> Vec<u8> {
 }
 
 fn entry(zxid: u64, payload: &[u8]) -> Entry<'_> {
-    let origin = Origin { server: ServerId(zxid % 3), serial: zxid * 7 };
+    let origin = Origin { server: ServerId(zxid % 3), serial: zxid ^ 0xabcd };
     Entry { zxid: Zxid(zxid), time_ms: zxid as i64 - 5, origin, payload }
 }
 
