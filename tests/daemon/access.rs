@@ -2,8 +2,9 @@
 
 use super::{Daemon, starts_with_znodes, with_znodes};
 use ostler_actors::disk::DirectoryDisk;
-use ostler_core::log::{Entry, Log, LogSettings};
+use ostler_core::log::{Log, LogSettings};
 use ostler_core::types::{Epoch, ServerId};
+use ostler_core::zab::Reign;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -88,8 +89,7 @@ fn a_panic_in_a_room_ends_the_process() {
     let settings = LogSettings { segment_bytes: 1 << 20, server: ServerId(1), directory: [7; 16] };
     let (mut log, _) = Log::open(disk, settings).expect("opens");
     let last = Epoch(u32::MAX);
-    log.append(&Entry::Epoch { accepted: last, current: last, leader: ServerId(1) })
-        .expect("appends");
+    log.accept(Reign { epoch: last, leader: ServerId(1) }).expect("promises");
     log.sync().expect("syncs");
     drop(log);
     let (code, told) = daemon.refuses();
