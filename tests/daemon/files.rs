@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Bytes before the payload of a record.
-const RECORD_HEAD: usize = 56;
+const RECORD_HEAD: usize = 64;
 const TRANSACTION: u8 = 1;
 const MARK: u8 = 4;
 
