@@ -99,13 +99,13 @@ impl Kind {
     fn to_byte(self) -> u8 {
         match self {
             Self::Txn => 1,
-            Self::Staged => 2,
-            Self::Accept => 3,
-            Self::BeginStage => 4,
-            Self::CommitStage => 5,
-            Self::SnapshotTaken => 6,
-            Self::Mark => 7,
-            Self::Seal => 8,
+            Self::Accept => 2,
+            Self::SnapshotTaken => 3,
+            Self::Mark => 4,
+            Self::Seal => 5,
+            Self::Staged => 6,
+            Self::BeginStage => 7,
+            Self::CommitStage => 8,
         }
     }
 

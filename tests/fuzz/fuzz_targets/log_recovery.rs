@@ -231,10 +231,10 @@ fn crafted_record(
 /// As many numbers as records of this kind have, or any bytes.
 fn crafted_payload(choices: &mut Choices<'_>, kind: u64) -> Vec<u8> {
     let numbers = match kind {
-        1 | 2 => 3,
-        3 | 4 => 2,
-        5 => 5,
-        6 => 1,
+        1 | 6 => 3,
+        2 | 7 => 2,
+        3 => 1,
+        8 => 5,
         _ => 0,
     };
     if choices.number(1) % 8 == 0 {
