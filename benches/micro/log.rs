@@ -3,6 +3,7 @@
 use criterion::{Criterion, Throughput};
 use ostler_core::log::{Disk, DiskError, Entry, Fault, Log, LogSettings};
 use ostler_core::types::{ServerId, Zxid};
+use ostler_core::zab::Origin;
 use std::collections::BTreeMap;
 
 const PAYLOAD: [u8; 160] = [7; 160];
@@ -83,8 +84,9 @@ pub(super) fn append(criterion: &mut Criterion) {
             bencher.iter(|| {
                 for _ in 0..batch {
                     zxid += 1;
-                    let entry = Entry::Txn { zxid: Zxid(zxid), time_ms: 1, payload: &PAYLOAD };
-                    log.append(&entry).expect("zxids ascend");
+                    let (zxid, origin) = (Zxid(zxid), Origin::default());
+                    let entry = Entry { zxid, time_ms: 1, origin, payload: &PAYLOAD };
+                    log.append(entry).expect("zxids ascend");
                 }
                 log.sync().expect("this disk never fails");
             });
