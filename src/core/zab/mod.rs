@@ -11,6 +11,8 @@
 //! The rooms `peer` and `pipeline` host the two machines; so does the simulator.
 
 pub mod election;
+#[cfg(test)]
+mod explorer_test;
 pub mod io;
 pub mod member;
 pub mod message;

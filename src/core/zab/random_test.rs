@@ -8,7 +8,7 @@ use super::trial_test::{Chance, Packet, World};
 use crate::types::{ServerId, Zxid};
 use std::vec::Vec;
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 500;
 
 /// What may happen in one schedule; each seed does without some of it.
 struct Faults {

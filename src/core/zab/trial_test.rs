@@ -131,6 +131,7 @@ pub(super) enum Packet {
     Down,
 }
 
+#[derive(Clone, Debug)]
 pub(super) struct Server {
     pub(super) member: Member,
     pub(super) election: Election,
@@ -148,9 +149,14 @@ pub(super) struct Server {
     tokens: BTreeMap<u64, Zxid>,
     pub(super) confirmed: u64,
     pub(super) refused: u64,
+    pub(super) suspended: u64,
+    /// Questions to the disk on behalf of learners.
+    pub(super) history_reads: u64,
+    pub(super) snapshot_reads: u64,
 }
 
 /// See the module.
+#[derive(Clone, Debug)]
 pub(super) struct World {
     membership: Membership,
     window_bytes: usize,
@@ -164,7 +170,8 @@ pub(super) struct World {
     pub(super) chosen: Vec<Proposal>,
     leaders: BTreeMap<Epoch, ServerId>,
     serial: u64,
-    pub(super) sent: Vec<(ServerId, ServerId, Message)>,
+    /// Whether elections take place; else candidates are named from outside.
+    elects: bool,
 }
 
 pub(super) fn id(server: u64) -> ServerId {
@@ -197,12 +204,16 @@ impl World {
             chosen: Vec::new(),
             leaders: BTreeMap::new(),
             serial: 0,
-            sent: Vec::new(),
+            elects: true,
         };
         for server in world.membership.members() {
             world.start(server, Disk::default());
         }
         world
+    }
+
+    pub(super) fn membership(&self) -> Membership {
+        self.membership.clone()
     }
 
     // ---- faults
@@ -236,6 +247,9 @@ impl World {
             tokens: BTreeMap::new(),
             confirmed: 0,
             refused: 0,
+            suspended: 0,
+            history_reads: 0,
+            snapshot_reads: 0,
         };
         self.servers.insert(server, server_state);
         let mut effects = Vec::new();
@@ -289,6 +303,10 @@ impl World {
     pub(super) fn cut(&mut self, a: ServerId, b: ServerId) {
         self.cut.insert(pair(a, b));
         self.break_link(a, b, 0);
+    }
+
+    pub(super) fn is_linked(&self, a: ServerId, b: ServerId) -> bool {
+        self.up.contains(&pair(a, b))
     }
 
     pub(super) fn isolate(&mut self, server: ServerId) {
@@ -429,7 +447,17 @@ impl World {
         self.perform(server, effects);
     }
 
+    /// From now on there are no elections, no pings and no other messages that need time.
+    pub(super) fn without_elections(mut self) -> Self {
+        self.elects = false;
+        self.links.clear();
+        self
+    }
+
     fn election(&mut self, server: ServerId, input: ElectionInput) {
+        if !self.elects {
+            return;
+        }
         let now = self.now;
         let mut effects = Vec::new();
         self.server(server).election.step(now, input, &mut effects);
@@ -442,6 +470,10 @@ impl World {
     }
 
     fn send(&mut self, from: ServerId, to: ServerId, packet: Packet) {
+        let beats = matches!(packet, Packet::Zab(Message::Ping { .. } | Message::SyncTaken { .. }));
+        if !self.elects && beats {
+            return;
+        }
         if self.up.contains(&pair(from, to)) {
             self.links.entry((from, to)).or_default().push_back(packet);
         }
@@ -456,7 +488,6 @@ impl World {
             match effect {
                 MemberEffect::Send(to, message) => {
                     self.check_promise(server, &message);
-                    self.sent.push((server, to, message.clone()));
                     self.send(server, to, Packet::Zab(message));
                 }
                 MemberEffect::Disconnect(peer) => self.break_link(server, peer, 1),
@@ -475,6 +506,7 @@ impl World {
                 MemberEffect::Serve { reign, history } => self.serve(server, reign, history),
                 MemberEffect::Suspend => {
                     assert!(self.server(server).serving.take().is_some(), "suspended twice");
+                    self.server(server).suspended += 1;
                 }
                 MemberEffect::Look { epoch, last } => look = Some((epoch, last)),
                 MemberEffect::Refused(origins) => {
@@ -515,7 +547,15 @@ impl World {
     }
 
     fn ask(&mut self, server: ServerId, question: Question) {
-        self.server(server).questions.push_back(question);
+        let state = self.server(server);
+        match &question {
+            Question::History(HistoryReader::Learner(_), _) => state.history_reads += 1,
+            Question::Snapshot(_) => state.snapshot_reads += 1,
+            Question::History(HistoryReader::Host, _)
+            | Question::Installed(_)
+            | Question::Delivered(_) => {}
+        }
+        state.questions.push_back(question);
     }
 
     /// Whatever a message promises is on the disk of its sender now.

@@ -108,7 +108,7 @@ impl Electorate {
         own: T,
         others: impl Iterator<Item = (ServerId, T)>,
     ) -> Option<T> {
-        if self.membership.is_single() {
+        if self.members.len() == 1 {
             return Some(own);
         }
         let mut values: Vec<_> = others.chain([(me, own)]).map(|(s, value)| (value, s)).collect();

@@ -6,7 +6,7 @@ use super::ground::{Effects, Ground, Promise};
 use super::staging::Intake;
 use super::window::follows;
 use crate::types::{Epoch, ServerId, Zxid};
-use crate::zab::io::MemberEffect;
+use crate::zab::io::{MemberEffect, Timing};
 use crate::zab::message::Message;
 use crate::zab::{LogOrder, Proposal, Reign};
 use alloc::vec::Vec;
@@ -139,6 +139,10 @@ impl Learner {
 
     /// What has become durable may now be promised.
     pub(super) fn durable(&mut self, ground: &mut Ground, promise: Promise, out: &mut Effects) {
+        if !self.is_serving {
+            // The leader may be silent because it waits for this disk.
+            self.heard_ms = ground.now.mono_ms;
+        }
         match promise {
             Promise::Accepted => self.acknowledge_epoch(ground, out),
             Promise::Adopted(_) => {
@@ -162,11 +166,8 @@ impl Learner {
     }
 
     pub(super) fn tick(&mut self, ground: &mut Ground, paused: bool) {
-        let patience_ms = if self.phase == Phase::Following {
-            ground.timing.silence_ms
-        } else {
-            ground.timing.join_ms
-        };
+        let Timing { silence_ms, join_ms, .. } = ground.timing;
+        let patience_ms = if self.is_serving { silence_ms } else { join_ms };
         let now_ms = ground.now.mono_ms;
         if paused {
             // It was this server that was silent: what the leader sent meanwhile is still to come.

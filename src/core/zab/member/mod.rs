@@ -125,9 +125,14 @@ impl Member {
         self.look_when_drained(effects);
     }
 
-    /// Messages and answers that came too late to mean anything, since the start.
-    pub fn dropped(&self) -> u64 {
-        self.ground.dropped
+    /// Messages and answers that came too late to mean anything, since this was asked last.
+    pub fn take_dropped(&mut self) -> u64 {
+        core::mem::take(&mut self.ground.dropped)
+    }
+
+    /// Whether the election has been asked and has not named a candidate yet.
+    pub fn is_looking(&self) -> bool {
+        matches!(self.role, Role::Looking)
     }
 
     /// The end of the history, whether durable or not.
@@ -364,3 +369,6 @@ impl Leader {
         }
     }
 }
+
+#[cfg(test)]
+mod member_test;

@@ -112,6 +112,7 @@ impl Leader {
         self.roll_over.is_full = false;
         self.roll_over.demanded = self.roll_over.demanded.filter(|epoch| *epoch > self.epoch);
         self.resume(ground, out);
+        self.roll(ground, out);
     }
 
     /// Orders what was kept.

@@ -1,0 +1,211 @@
+//! Single steps of a member, by their exact effects.
+
+use super::*;
+use crate::zab::quorum::{Ensemble, Role as Part};
+use crate::zab::{LogOrder, Origin, Proposal};
+use alloc::string::{String, ToString};
+use alloc::{format, vec};
+use bytes::Bytes;
+
+const TIMING: Timing = Timing { heartbeat_ms: 50, silence_ms: 200, join_ms: 500, finalize_ms: 20 };
+const ONE: ServerId = ServerId(1);
+const TWO: ServerId = ServerId(2);
+
+fn zxid(epoch: u32, counter: u32) -> Zxid {
+    Zxid::new(Epoch(epoch), counter)
+}
+
+fn step(member: &mut Member, input: MemberInput) -> Vec<MemberEffect> {
+    let mut effects = Vec::new();
+    member.step(Now { mono_ms: 1000, wall_ms: 5000 }, input, &mut effects);
+    effects
+}
+
+fn received(member: &mut Member, message: Message) -> Vec<MemberEffect> {
+    step(member, MemberInput::Received(TWO, message))
+}
+
+/// Names of effects: what matters where the content was checked elsewhere.
+fn names(effects: &[MemberEffect]) -> Vec<String> {
+    let name = |effect| {
+        let text = format!("{effect:?}");
+        text.split([' ', '(', '{']).next().unwrap_or_default().to_string()
+    };
+    effects.iter().map(name).collect()
+}
+
+fn draft(payload: &'static [u8]) -> Draft {
+    Draft { origin: Origin { server: ONE, serial: 7 }, payload: Bytes::from_static(payload) }
+}
+
+fn proposal(zxid: Zxid) -> Proposal {
+    let payload = Bytes::from_static(b"w");
+    Proposal { zxid, time_ms: 5000, origin: Origin { server: ONE, serial: 7 }, payload }
+}
+
+fn lone(recovered: Recovered) -> Member {
+    let mut member = Member::new(ONE, Membership::alone(ONE), TIMING, recovered, 1 << 20);
+    member.start(&mut Vec::new());
+    step(&mut member, MemberInput::Try(ONE));
+    step(&mut member, MemberInput::Durable(1));
+    let effects = step(&mut member, MemberInput::Durable(2));
+    assert!(names(&effects).contains(&"Serve".to_string()), "{effects:?}");
+    member
+}
+
+/// Follows server 2 in epoch 1, from nothing.
+fn following() -> Member {
+    let members = [(ONE, Part::VOTER), (TWO, Part::VOTER)].into_iter().collect();
+    let membership = Membership::new(Ensemble { version: Zxid::ZERO, members });
+    let mut member = Member::new(ONE, membership, TIMING, Recovered::default(), 1 << 20);
+    member.start(&mut Vec::new());
+    step(&mut member, MemberInput::Try(TWO));
+    let epoch = Epoch(1);
+    received(&mut member, Message::LeaderInfo { attempt: 1, epoch });
+    step(&mut member, MemberInput::Durable(1));
+    received(&mut member, Message::SyncFrom { epoch, base: Zxid::ZERO });
+    received(&mut member, Message::NewLeader { epoch, last: Zxid::ZERO });
+    step(&mut member, MemberInput::Durable(3));
+    received(&mut member, Message::UpToDate { epoch, committed: Zxid::ZERO });
+    member
+}
+
+fn propose(previous: Zxid, zxids: &[Zxid]) -> Message {
+    let entries = zxids.iter().map(|zxid| proposal(*zxid)).collect();
+    Message::Propose { epoch: Epoch(1), previous, entries, committed: Zxid::ZERO }
+}
+
+#[test]
+fn a_lone_write_is_logged_and_then_delivered_with_nothing_else() {
+    let mut member = lone(Recovered::default());
+    let effects = step(&mut member, MemberInput::Propose(vec![draft(b"w")]));
+    let [MemberEffect::Log { mark: 3, orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(orders[..], [LogOrder::Append(proposal(zxid(1, 1)))]);
+    let effects = step(&mut member, MemberInput::Durable(3));
+    let [MemberEffect::Deliver(entries)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(entries[..], [proposal(zxid(1, 1))]);
+    assert_eq!(member.ground.window.base(), zxid(1, 1), "nobody else needs it");
+}
+
+#[test]
+fn a_lone_server_confirms_at_once() {
+    let mut member = lone(Recovered::default());
+    let effects = step(&mut member, MemberInput::Confirm { token: 5 });
+    let [MemberEffect::Confirmed { token: 5, .. }] = effects[..] else { panic!("{effects:?}") };
+}
+
+#[test]
+fn the_time_of_writes_never_goes_back() {
+    let recovered = Recovered { time_ms: 9000, ..Recovered::default() };
+    let mut member = lone(recovered);
+    let effects = step(&mut member, MemberInput::Propose(vec![draft(b"w")]));
+    let [MemberEffect::Log { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let LogOrder::Append(Proposal { time_ms: 9000, .. }) = orders[0] else { panic!("{orders:?}") };
+}
+
+#[test]
+fn a_new_reign_voids_a_stage_that_was_never_adopted() {
+    let mut member = Member::new(ONE, Membership::alone(ONE), TIMING, Recovered::default(), 0);
+    member.start(&mut Vec::new());
+    step(&mut member, MemberInput::Try(ONE));
+    let effects = step(&mut member, MemberInput::Durable(1));
+    let [MemberEffect::Log { orders, .. }] = &effects[..] else { panic!("{effects:?}") };
+    let reign = Reign { epoch: Epoch(1), leader: ONE };
+    let begin = LogOrder::BeginStage { base: Zxid::ZERO, snapshot: false };
+    assert_eq!(orders[..], [begin, LogOrder::CommitStage { reign }]);
+}
+
+#[test]
+fn a_follower_acks_only_what_is_durable() {
+    let mut member = following();
+    let effects = received(&mut member, propose(Zxid::ZERO, &[zxid(1, 1), zxid(1, 2)]));
+    assert_eq!(names(&effects), ["Log"]);
+    let effects = step(&mut member, MemberInput::Durable(4));
+    let ack = Message::Ack { epoch: Epoch(1), durable: zxid(1, 2) };
+    assert!(matches!(&effects[..], [MemberEffect::Send(TWO, message)] if *message == ack));
+    let commit = Message::Commit { epoch: Epoch(1), committed: zxid(1, 1) };
+    let effects = received(&mut member, commit);
+    let [MemberEffect::Deliver(entries)] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!(entries.len(), 1);
+}
+
+#[test]
+fn a_gap_breaks_the_link() {
+    let gaps = [
+        propose(zxid(1, 1), &[zxid(1, 2)]),
+        propose(Zxid::ZERO, &[zxid(1, 1), zxid(1, 3)]),
+        propose(Zxid::ZERO, &[zxid(2, 1)]),
+        propose(Zxid::ZERO, &[]),
+        Message::Commit { epoch: Epoch(1), committed: zxid(1, 1) },
+        Message::Ping { epoch: Epoch(1), round: 1, committed: zxid(1, 1) },
+    ];
+    for message in gaps {
+        let mut member = following();
+        let text = format!("{message:?}");
+        let effects = names(&received(&mut member, message));
+        assert!(effects.contains(&"Disconnect".to_string()), "{text}: {effects:?}");
+        assert!(effects.contains(&"Suspend".to_string()), "{text}: {effects:?}");
+        assert_eq!(effects.last().map(String::as_str), Some("Look"), "{text}");
+    }
+}
+
+#[test]
+fn what_belongs_to_another_epoch_or_role_is_dropped_and_counted() {
+    let mut member = following();
+    let stale = [
+        Message::Commit { epoch: Epoch(0), committed: zxid(9, 9) },
+        Message::Leave { epoch: Epoch(0) },
+        Message::LeaderInfo { attempt: 1, epoch: Epoch(7) },
+        Message::UpToDate { epoch: Epoch(1), committed: Zxid::ZERO },
+        Message::SyncFrom { epoch: Epoch(1), base: Zxid::ZERO },
+        Message::Ack { epoch: Epoch(1), durable: Zxid::ZERO },
+    ];
+    let count = stale.len() as u64;
+    for message in stale {
+        let effects = received(&mut member, message);
+        assert!(effects.is_empty(), "{effects:?}");
+    }
+    let stranger = MemberInput::Received(ServerId(9), Message::Leave { epoch: Epoch(1) });
+    assert!(step(&mut member, stranger).is_empty());
+    assert_eq!(member.take_dropped(), count + 1);
+    assert_eq!(member.take_dropped(), 0);
+}
+
+#[test]
+fn a_role_is_left_only_when_its_writes_are_on_the_disk() {
+    let mut member = following();
+    received(&mut member, propose(Zxid::ZERO, &[zxid(1, 1)]));
+    let effects = received(&mut member, Message::Leave { epoch: Epoch(1) });
+    assert_eq!(names(&effects), ["Send", "Suspend"]);
+    assert!(step(&mut member, MemberInput::Try(TWO)).is_empty());
+    let effects = step(&mut member, MemberInput::Durable(4));
+    let [MemberEffect::Look { epoch, last }] = effects[..] else { panic!("{effects:?}") };
+    assert_eq!((epoch, last), (Epoch(1), zxid(1, 1)));
+}
+
+#[test]
+fn a_leader_that_lacks_what_is_committed_halts_the_server() {
+    let mut member = following();
+    received(&mut member, propose(Zxid::ZERO, &[zxid(1, 1)]));
+    step(&mut member, MemberInput::Durable(4));
+    received(&mut member, Message::Commit { epoch: Epoch(1), committed: zxid(1, 1) });
+    step(&mut member, MemberInput::LinkDown(TWO));
+    step(&mut member, MemberInput::Try(TWO));
+    received(&mut member, Message::LeaderInfo { attempt: 2, epoch: Epoch(2) });
+    step(&mut member, MemberInput::Durable(5));
+    let effects = received(&mut member, Message::SyncFrom { epoch: Epoch(2), base: Zxid::ZERO });
+    assert_eq!(names(&effects), ["Halt"]);
+}
+
+#[test]
+fn an_epoch_out_of_range_is_refused() {
+    let mut member = following();
+    step(&mut member, MemberInput::LinkDown(TWO));
+    step(&mut member, MemberInput::Try(TWO));
+    let far = Message::LeaderInfo { attempt: 2, epoch: Epoch(u32::MAX) };
+    assert_eq!(names(&received(&mut member, far)), ["Send", "Look"]);
+    step(&mut member, MemberInput::Try(ONE));
+    let accepted = Reign { epoch: Epoch(u32::MAX), leader: TWO };
+    let effects = received(&mut member, Message::Info { attempt: 1, accepted });
+    assert_eq!(names(&effects), ["Disconnect"]);
+}
