@@ -41,6 +41,7 @@ pub struct Election {
     /// What servers with a leader said since this server began to look.
     settled: BTreeMap<ServerId, Notification>,
     decide_at_ms: Option<u64>,
+    decided_ms: Option<u64>,
     resend_at_ms: u64,
     resend_after_ms: u64,
 }
@@ -94,6 +95,7 @@ impl Election {
             votes: BTreeMap::new(),
             settled: BTreeMap::new(),
             decide_at_ms: None,
+            decided_ms: None,
             resend_at_ms: 0,
             resend_after_ms: timing.heartbeat_ms,
         }
@@ -201,9 +203,13 @@ impl Election {
     }
 
     fn decide(&mut self, now: Now, effects: &mut Vec<ElectionEffect>) {
+        // A candidate that turns everybody down at once must not be tried again without a pause.
+        if self.decided_ms.is_some_and(|ms| now.mono_ms < ms + self.timing.heartbeat_ms) {
+            return;
+        }
         if let Some(leader) = self.existing_leader() {
             self.round = leader.round;
-            self.settle_for(leader.vote, effects);
+            self.settle_for(now, leader.vote, effects);
             return;
         }
         let agreed: BTreeSet<_> =
@@ -216,7 +222,7 @@ impl Election {
         let unanimous = voters.count() == agreed.len();
         let decide_at_ms = *self.decide_at_ms.get_or_insert(now.mono_ms + self.timing.finalize_ms);
         if unanimous || now.mono_ms >= decide_at_ms {
-            self.settle_for(self.vote, effects);
+            self.settle_for(now, self.vote, effects);
         }
     }
 
@@ -241,8 +247,9 @@ impl Election {
         self.membership.is_voter(leader) && self.membership.is_quorum(&names)
     }
 
-    fn settle_for(&mut self, vote: Vote, effects: &mut Vec<ElectionEffect>) {
+    fn settle_for(&mut self, now: Now, vote: Vote, effects: &mut Vec<ElectionEffect>) {
         self.mode = Mode::Decided;
+        self.decided_ms = Some(now.mono_ms);
         self.vote = vote;
         effects.push(ElectionEffect::Try(vote.leader));
     }

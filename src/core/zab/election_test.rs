@@ -165,3 +165,12 @@ fn questions_are_repeated_ever_more_slowly() {
     }
     assert_eq!(asked, [50, 150, 350, 750, 1550, 2550, 3550]);
 }
+
+#[test]
+fn a_candidate_that_failed_at_once_is_not_tried_again_without_a_pause() {
+    let mut one = election(1, 1, 0);
+    assert_eq!(tried(&look(&mut one, 0)), Some(1));
+    assert_eq!(tried(&look(&mut one, 0)), None);
+    assert_eq!(tried(&step(&mut one, 49, ElectionInput::Tick)), None);
+    assert_eq!(tried(&step(&mut one, 50, ElectionInput::Tick)), Some(1));
+}

@@ -1,8 +1,10 @@
 //! Random schedules: links that break, disks that are late, processes that die, in any order.
-//! What has to hold always is checked by the ensemble itself; in the end all have to agree again.
+//! Some have candidates named by chance in place of elections, so that discovery meets what
+//! elections would spare it. What has to hold always is checked by the ensemble itself; in the end all have to agree again.
 //!
 //! `OSTLER_ZAB_SEED` (at build time) replays one schedule, `OSTLER_ZAB_SEEDS` runs more of them.
 
+use super::io::MemberInput;
 use super::quorum::{Ensemble, Membership, Role};
 use super::trial_test::{Chance, Packet, World};
 use crate::types::{ServerId, Zxid};
@@ -19,6 +21,7 @@ struct Faults {
     purges: bool,
     pauses: bool,
     slow_disks: bool,
+    no_elections: bool,
 }
 
 impl Faults {
@@ -32,6 +35,7 @@ impl Faults {
             purges: draw(),
             pauses: draw(),
             slow_disks: draw(),
+            no_elections: draw() && draw(),
         }
     }
 }
@@ -65,8 +69,11 @@ impl Schedule {
         let window_bytes = [0, 200, 600, 1 << 20][chance.below(4)];
         let counter_max = [3, 10, 1 << 31, 1 << 31][chance.below(4)];
         let ids = membership.members().into_iter().collect();
-        let world = World::of(membership, window_bytes, counter_max);
+        let mut world = World::of(membership, window_bytes, counter_max);
         let faults = Faults::draw(&mut chance);
+        if faults.no_elections {
+            world = world.without_elections();
+        }
         Self { world, chance, faults, ids }
     }
 
@@ -76,6 +83,11 @@ impl Schedule {
 
     fn step(&mut self) {
         let (a, b) = (self.any(), self.any());
+        let state = &self.world.servers[&a];
+        let looks = state.is_up && state.member.is_looking();
+        if self.faults.no_elections && looks && self.chance.one_in(6) {
+            self.world.member(a, MemberInput::Try(b));
+        }
         match self.chance.below(100) {
             0..60 => {
                 for _ in 0..=self.chance.below(4) {
@@ -159,6 +171,7 @@ impl Schedule {
             }
         }
         self.world.heal();
+        self.world.with_elections();
         self.world.converge();
         self.world.chosen.len()
     }

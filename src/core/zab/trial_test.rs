@@ -168,6 +168,7 @@ pub(super) struct World {
     up: BTreeSet<(ServerId, ServerId)>,
     cut: BTreeSet<(ServerId, ServerId)>,
     pub(super) chosen: Vec<Proposal>,
+    elected: BTreeMap<Epoch, ServerId>,
     leaders: BTreeMap<Epoch, ServerId>,
     serial: u64,
     /// Whether elections take place; else candidates are named from outside.
@@ -202,6 +203,7 @@ impl World {
             up: BTreeSet::new(),
             cut: BTreeSet::new(),
             chosen: Vec::new(),
+            elected: BTreeMap::new(),
             leaders: BTreeMap::new(),
             serial: 0,
             elects: true,
@@ -450,8 +452,27 @@ impl World {
     /// From now on there are no elections, no pings and no other messages that need time.
     pub(super) fn without_elections(mut self) -> Self {
         self.elects = false;
-        self.links.clear();
         self
+    }
+
+    /// Elections take place again: those that look begin to.
+    pub(super) fn with_elections(&mut self) {
+        self.elects = true;
+        for (server, state) in &mut self.servers {
+            state.election = Election::new(*server, self.membership.clone(), TIMING);
+        }
+        let looking = self.servers.iter().filter(|(_, state)| state.member.is_looking());
+        let looking: Vec<_> = looking.map(|(server, _)| *server).collect();
+        for server in looking {
+            let image = &self.servers[&server].disk.image;
+            let (epoch, last) = (image.current.epoch, image.last());
+            self.election(server, ElectionInput::Look { epoch, last });
+        }
+        for (server, reign) in self.servers.clone() {
+            if let Some(reign) = reign.serving {
+                self.election(server, ElectionInput::Settled(reign));
+            }
+        }
     }
 
     fn election(&mut self, server: ServerId, input: ElectionInput) {
@@ -487,12 +508,13 @@ impl World {
             assert!(look.is_none(), "Look is the last effect");
             match effect {
                 MemberEffect::Send(to, message) => {
-                    self.check_promise(server, &message);
+                    self.check_promise(server, to, &message);
                     self.send(server, to, Packet::Zab(message));
                 }
                 MemberEffect::Disconnect(peer) => self.break_link(server, peer, 1),
                 MemberEffect::Log { mark, committed, orders } => {
                     assert!(!orders.is_empty());
+                    self.check_elected(server, &orders);
                     self.server(server).disk.queue.push_back((mark, committed, orders));
                 }
                 MemberEffect::Deliver(entries) => self.given(server, &entries),
@@ -559,17 +581,20 @@ impl World {
     }
 
     /// Whatever a message promises is on the disk of its sender now.
-    fn check_promise(&mut self, server: ServerId, message: &Message) {
+    fn check_promise(&mut self, server: ServerId, to: ServerId, message: &Message) {
         let image = &self.servers[&server].disk.image;
         match message {
             Message::LeaderInfo { epoch, .. } => {
                 assert_eq!(image.accepted, Reign { epoch: *epoch, leader: server });
             }
-            Message::AckEpoch { epoch, current, last, .. } => {
+            Message::AckEpoch { epoch, current, last, counts } => {
                 assert_eq!(image.accepted.epoch, *epoch);
+                assert!(!counts || image.accepted.leader == to, "promised to another");
                 assert_eq!((image.current, image.last()), (*current, *last));
             }
-            Message::AckNewLeader { epoch } => assert_eq!(image.current.epoch, *epoch),
+            Message::AckNewLeader { epoch } => {
+                assert_eq!(image.current, Reign { epoch: *epoch, leader: to });
+            }
             Message::Ack { durable, .. } => assert_eq!(image.last(), *durable),
             Message::UpToDate { epoch, committed } | Message::Commit { epoch, committed } => {
                 assert_eq!(self.leaders.get(epoch), Some(&server));
@@ -589,6 +614,18 @@ impl World {
             | Message::NewLeader { .. }
             | Message::Pong { .. }
             | Message::Leave { .. } => {}
+        }
+    }
+
+    /// A server that adopts its own reign was elected: nobody else was for this epoch.
+    fn check_elected(&mut self, server: ServerId, orders: &[LogOrder]) {
+        for order in orders {
+            if let LogOrder::CommitStage { reign } = order
+                && reign.leader == server
+            {
+                let before = self.elected.insert(reign.epoch, server);
+                assert_eq!(before, None, "two were elected for {reign:?}");
+            }
         }
     }
 
@@ -613,6 +650,7 @@ impl World {
         } else {
             assert_eq!(self.leaders.get(&reign.epoch), Some(&reign.leader));
         }
+        assert_eq!(self.servers[&server].disk.image.current, reign);
         self.server(server).serving = Some(reign);
         self.election(server, ElectionInput::Settled(reign));
     }
