@@ -174,6 +174,7 @@ fn set_request<'a>(relative_zxid: i64, paths: &[(Table, &'a str)]) -> Request<'a
         child: of(Table::Child),
         persistent: of(Table::Persistent),
         persistent_recursive: of(Table::Recursive),
+        broken_off: false,
     })
 }
 

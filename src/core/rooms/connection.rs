@@ -195,7 +195,10 @@ impl Connection {
     }
 
     fn requests<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
-        let frames = Frames::cut(self.sender.codec, input, self.door.frame_bytes_max);
+        let mut mended = Vec::new();
+        let codec = self.sender.codec;
+        let mut frames = Frames::cut(codec, input, self.door.frame_bytes_max, &mut mended);
+        frames.take_in(codec, &mended);
         let served = self.ahead + self.serve(&frames.requests[self.ahead..], view, out);
         if !matches!(self.phase, Phase::Closing) {
             let end = frames.end_within(served);

@@ -12,7 +12,9 @@ use alloc::vec::Vec;
 
 /// Appends the events and registrations that a setWatches calls for.
 pub(super) fn set_watches(tree: &Tree, op: &WatchOp<'_>, sender: &Sender, steps: &mut Vec<Step>) {
-    let WatchOp::Set { relative_zxid, data, exist, child, persistent, persistent_recursive } = op
+    let WatchOp::Set {
+        relative_zxid, data, exist, child, persistent, persistent_recursive, ..
+    } = op
     else {
         return;
     };

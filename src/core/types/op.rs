@@ -214,7 +214,23 @@ pub enum WatchOp<'a> {
         persistent: Vec<&'a str>,
         /// Paths of persistent recursive watches.
         persistent_recursive: Vec<&'a str>,
+        /// A null stood behind the paths that are here: they take effect, and the answer is -5.
+        broken_off: bool,
     },
+}
+
+impl WatchOp<'_> {
+    /// Whether this is a `Set` without a path.
+    pub fn is_empty_set(&self) -> bool {
+        match self {
+            Self::Set { data, exist, child, persistent, persistent_recursive, .. } => {
+                [data, exist, child, persistent, persistent_recursive]
+                    .iter()
+                    .all(|paths| paths.is_empty())
+            }
+            Self::Add { .. } | Self::Remove { .. } | Self::Check { .. } => false,
+        }
+    }
 }
 
 impl<'a> Read<'a> {

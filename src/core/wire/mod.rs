@@ -77,7 +77,8 @@ impl Codec {
     ///
     /// # Errors
     /// If the connection is to be closed without an answer: there is no header, an auth or SASL
-    /// packet cannot be decoded, or a native frame is anything but sound.
+    /// packet cannot be decoded, or a native frame is anything but sound. [`DecodeError::Utf8`] of
+    /// a Jute frame is no reason to close: see [`Codec::replace_foreign`].
     pub fn decode_requests<'a>(
         self,
         body: &'a [u8],
@@ -90,6 +91,17 @@ impl Codec {
                 Ok(())
             }
             Self::Native => native::decode_requests(body, into),
+        }
+    }
+
+    /// The body of a frame whose decoding ended in [`DecodeError::Utf8`], with other strings in
+    /// place of those that are not UTF-8, so that it decodes; `None` in the native protocol, which
+    /// has no such strings. ZooKeeper reads U+FFFD for bytes that are no character and goes on: no
+    /// valid path has one, but the id of an ACL may.
+    pub fn replace_foreign(self, body: &[u8]) -> Option<Vec<u8>> {
+        match self {
+            Self::Jute => Some(jute::replace_foreign(body)),
+            Self::Native => None,
         }
     }
 

@@ -43,6 +43,7 @@ fn requests() -> Vec<(&'static str, Request<'static>)> {
         child: vec![],
         persistent: vec!["/c", "/d"],
         persistent_recursive: vec!["/"],
+        broken_off: false,
     };
     let reads = vec![
         Read::Data { path, watch: false },

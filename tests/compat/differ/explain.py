@@ -41,14 +41,6 @@ def _same_acl(difference, _step):
             and sorted(map(repr, difference.left)) == sorted(map(repr, difference.right)))
 
 
-def _not_utf8(difference, _step):
-    """-5 for a request with a string that is not UTF-8."""
-    item = difference.right_item
-    if difference.request is None or not item or item[0] != "reply" or -5 not in item:
-        return False
-    return any(byte >= 0x80 for byte in difference.request.body)
-
-
 def _absolute_zxid(difference, _step):
     """A setWatches whose relative zxid is a number taken from nowhere."""
     made_up = difference.right_item[:2] == ("event", ("literal", -1))
@@ -96,7 +88,6 @@ RULES = (
     Rule("delete-container-refused", _free("delete-container-refused"), resync=True),
     Rule("body-behind-an-error", _body_behind_error),
     Rule("order-of-auth-entries", _same_acl),
-    Rule("not-utf8", _not_utf8, resync=True),
     Rule("absolute-zxid", _absolute_zxid, resync=True),
     Rule("root-by-its-other-name", _root_by_its_other_name),
     Rule("surrogates", _surrogates),

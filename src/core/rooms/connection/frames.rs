@@ -2,7 +2,8 @@
 //!
 //! Nothing is answered here. Frames that are not all there yet are left for the next time.
 
-use crate::wire::{Codec, Decoded};
+use crate::types::{Request, Xid};
+use crate::wire::{Codec, DecodeError, Decoded};
 use alloc::vec::Vec;
 
 /// One frame at the start of some input.
@@ -23,6 +24,10 @@ pub(super) fn frame(codec: Codec, input: &[u8], bytes_max: usize) -> Frame<'_> {
     rest.get(..length).map_or(Frame::Partial, |body| Frame::Whole(prefix.len() + length, body))
 }
 
+/// A request's place, and the body it is to be decoded from, its own having strings that are not
+/// UTF-8. Requests borrow from their bodies, so these wait until all of them are there.
+pub(super) type Mended = (usize, Vec<u8>);
+
 /// All whole frames of some input.
 pub(super) struct Frames<'a> {
     /// Their requests, in order.
@@ -42,16 +47,20 @@ pub(super) struct End {
 }
 
 impl<'a> Frames<'a> {
-    /// Cuts up `input`, as far as it is sound.
-    pub(super) fn cut(codec: Codec, input: &'a [u8], bytes_max: usize) -> Self {
+    /// Cuts up `input`, as far as it is sound. Requests that are `mended` are malformed until they
+    /// are taken in.
+    pub(super) fn cut(
+        codec: Codec,
+        input: &'a [u8],
+        bytes_max: usize,
+        mended: &mut Vec<Mended>,
+    ) -> Self {
         let mut frames = Self { requests: Vec::new(), broken: false, ends: Vec::new() };
         let mut bytes = 0;
         loop {
             match frame(codec, &input[bytes..], bytes_max) {
                 Frame::Partial => break,
-                Frame::Whole(length, body)
-                    if codec.decode_requests(body, &mut frames.requests).is_ok() =>
-                {
+                Frame::Whole(length, body) if frames.decode(codec, body, mended) => {
                     bytes += length;
                     frames.ends.push(End { requests: frames.requests.len(), bytes });
                 }
@@ -62,6 +71,28 @@ impl<'a> Frames<'a> {
             }
         }
         frames
+    }
+
+    /// Decodes the requests of one frame; false if it is unsound.
+    fn decode(&mut self, codec: Codec, body: &'a [u8], mended: &mut Vec<Mended>) -> bool {
+        match codec.decode_requests(body, &mut self.requests) {
+            Ok(()) => true,
+            Err(DecodeError::Utf8) => codec.replace_foreign(body).is_some_and(|replaced| {
+                mended.push((self.requests.len(), replaced));
+                self.requests.push((Xid(0), Request::Malformed, body));
+                true
+            }),
+            Err(_) => false,
+        }
+    }
+
+    /// Puts the requests whose bodies were mended in their places.
+    pub(super) fn take_in(&mut self, codec: Codec, mended: &'a [Mended]) {
+        for (place, body) in mended {
+            if let Ok((xid, request)) = codec.decode_request(body) {
+                self.requests[*place] = (xid, request, body);
+            }
+        }
     }
 
     /// The end of the last frame that is dealt with when the first `requests` are.

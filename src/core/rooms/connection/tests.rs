@@ -397,3 +397,21 @@ fn answers_are_in_the_protocol_of_the_question() {
         assert_eq!(reply, Ok(OwnedReply::Identities(vec![ip])));
     }
 }
+
+#[test]
+fn strings_that_are_not_utf8_are_looked_for_like_any_other() {
+    let view = shown();
+    let mut bytes = vec![];
+    for (xid, path) in [(1, "/no[e"), (2, "/large"), (3, "/no[]e"), (4, "/large")] {
+        bytes.extend(requests(Codec::Jute, &[(xid, read(path))]));
+    }
+    for byte in &mut bytes {
+        *byte = if b"[]".contains(byte) { 0xff } else { *byte };
+    }
+    for piece in [1, 20, bytes.len()] {
+        let mut connection = open(Codec::Jute, &view);
+        let out = offer(&mut connection, &view, &bytes, piece);
+        assert!(!out.close);
+        assert_eq!(answers(Codec::Jute, &out.bytes), [(1, -101), (2, 0), (3, -101), (4, 0)]);
+    }
+}

@@ -10,7 +10,7 @@ use crate::rooms::watch_catch_up::set_watches;
 use crate::rooms::watch_fanout::{Delivery, OwnedWatchOp, Step};
 use crate::tree::{Effects as TreeEffects, QuotaExceeded, SessionChange, Tree, Txn};
 use crate::types::{
-    ConnectionId, Outcome, Read, Reply, Request, SessionId, WatchMode, WatchOp, WatchRegistration,
+    ConnectionId, ErrorCode, Outcome, Read, Reply, Request, SessionId, WatchMode, WatchOp, WatchRegistration,
     Xid, Zxid,
 };
 use crate::wire::txn;
@@ -245,9 +245,11 @@ fn watch(tree: &Tree, xid: Xid, op: &WatchOp<'_>, sender: &Sender, turn: &mut Tu
             let op = OwnedWatchOp::Check { path: Arc::from(*path), kind: *kind };
             turn.steps.push(Step::Watch { connection, codec, xid, zxid, op });
         }
-        WatchOp::Set { .. } => {
+        WatchOp::Set { broken_off, .. } => {
             set_watches(tree, op, sender, &mut turn.steps);
-            codec.encode_reply(xid, zxid, &Reply::Done, turn.reply_to(connection));
+            let broken = Reply::Error(ErrorCode::MarshallingError);
+            let reply = if *broken_off { broken } else { Reply::Done };
+            codec.encode_reply(xid, zxid, &reply, turn.reply_to(connection));
         }
     }
 }

@@ -69,8 +69,8 @@ fn watch_code(op: &WatchOp<'_>) -> i32 {
         WatchOp::Add { .. } => opcode::ADD_WATCH,
         WatchOp::Remove { .. } => opcode::REMOVE_WATCHES,
         WatchOp::Check { .. } => opcode::CHECK_WATCHES,
-        WatchOp::Set { persistent, persistent_recursive, .. } => {
-            if persistent.is_empty() && persistent_recursive.is_empty() {
+        WatchOp::Set { persistent, persistent_recursive, broken_off, .. } => {
+            if persistent.is_empty() && persistent_recursive.is_empty() && !broken_off {
                 opcode::SET_WATCHES
             } else {
                 opcode::SET_WATCHES2
@@ -176,14 +176,25 @@ fn watch_record(writer: &mut Writer<'_>, op: &WatchOp<'_>) {
             writer.string(path);
             writer.int(*kind as i32);
         }
-        WatchOp::Set { relative_zxid, data, exist, child, persistent, persistent_recursive } => {
+        WatchOp::Set {
+            relative_zxid,
+            data,
+            exist,
+            child,
+            persistent,
+            persistent_recursive,
+            broken_off,
+        } => {
             writer.long(*relative_zxid);
             for paths in [data, exist, child] {
                 writer.strings(paths.iter().copied());
             }
             if watch_code(op) == opcode::SET_WATCHES2 {
-                for paths in [persistent, persistent_recursive] {
-                    writer.strings(paths.iter().copied());
+                writer.strings(persistent.iter().copied());
+                if *broken_off {
+                    writer.buffer(None);
+                } else {
+                    writer.strings(persistent_recursive.iter().copied());
                 }
             }
         }

@@ -8,6 +8,7 @@
 
 mod ask;
 mod connect;
+mod foreign;
 mod multi;
 mod opcode;
 mod read;
@@ -20,5 +21,6 @@ pub use connect::{ConnectRequest, ConnectResponse};
 pub use reply::{OwnedReadReply, OwnedReply, ReplyHeader, ReplyKind};
 
 pub(super) use ask::encode_request;
+pub(super) use foreign::replace_foreign;
 pub(super) use request::decode_request;
 pub(super) use respond::{encode_event, encode_reply};

@@ -5,18 +5,42 @@
 use crate::types::{Acl, AclEntry, Perms, Stat};
 use crate::wire::DecodeError;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Elements a vector's count may reserve room for before the first is read.
 const RESERVED_ELEMENTS_MAX: usize = 1024;
 
 /// The rest of a frame.
 pub(super) struct Reader<'a> {
+    length: usize,
     rest: &'a [u8],
+    foreign: Foreign,
+}
+
+/// What becomes of a string that is not UTF-8.
+enum Foreign {
+    /// An error.
+    Refused,
+    /// Its place, counted from the frame's start, is noted here, and the empty string is read.
+    Noted(Vec<Range<usize>>),
 }
 
 impl<'a> Reader<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self { length: bytes.len(), rest: bytes, foreign: Foreign::Refused }
+    }
+
+    /// A reader that goes on behind strings that are not UTF-8 and notes where they are.
+    pub(super) fn noting_foreign(bytes: &'a [u8]) -> Self {
+        Self { foreign: Foreign::Noted(Vec::new()), ..Self::new(bytes) }
+    }
+
+    /// Where the strings that are not UTF-8 are, of those that have been read.
+    pub(super) fn foreign(&self) -> &[Range<usize>] {
+        match &self.foreign {
+            Foreign::Refused => &[],
+            Foreign::Noted(places) => places,
+        }
     }
 
     pub(super) fn rest(&self) -> &'a [u8] {
@@ -59,7 +83,18 @@ impl<'a> Reader<'a> {
 
     /// `None` is null.
     pub(super) fn string(&mut self) -> Result<Option<&'a str>, DecodeError> {
-        self.buffer()?.map(|bytes| str::from_utf8(bytes).map_err(|_| DecodeError::Utf8)).transpose()
+        let Some(bytes) = self.buffer()? else { return Ok(None) };
+        if let Ok(text) = str::from_utf8(bytes) {
+            return Ok(Some(text));
+        }
+        let end = self.length - self.rest.len();
+        match &mut self.foreign {
+            Foreign::Refused => Err(DecodeError::Utf8),
+            Foreign::Noted(places) => {
+                places.push(end - bytes.len()..end);
+                Ok(Some(""))
+            }
+        }
     }
 
     /// `None` is null. A negative count other than -1 is an empty vector, as Java reads it.

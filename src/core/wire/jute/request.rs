@@ -11,34 +11,40 @@ use crate::types::{
     Create, CreateVariant, ErrorCode, Op, Read, RemoveKind, Request, WatchMode, WatchOp, Xid,
 };
 use crate::wire::DecodeError;
+use alloc::vec::Vec;
 
 /// The request in one frame's body. See [`crate::wire::Codec::decode_request`].
 pub(in crate::wire) fn decode_request(body: &[u8]) -> Result<(Xid, Request<'_>), DecodeError> {
-    let mut reader = Reader::new(body);
+    let mut reader = Reader::noting_foreign(body);
+    let request = request(&mut reader)?;
+    if reader.foreign().is_empty() { Ok(request) } else { Err(DecodeError::Utf8) }
+}
+
+pub(super) fn request<'a>(reader: &mut Reader<'a>) -> Result<(Xid, Request<'a>), DecodeError> {
     let xid = Xid(reader.int()?);
     let request = match reader.int()? {
-        opcode::CREATE => write(create(&mut reader, CreateVariant::Plain)),
-        opcode::CREATE2 => write(create(&mut reader, CreateVariant::WithStat)),
-        opcode::CREATE_CONTAINER => write(create(&mut reader, CreateVariant::Container)),
-        opcode::CREATE_TTL => write(create(&mut reader, CreateVariant::Ttl)),
-        opcode::DELETE => write(delete(&mut reader)),
-        opcode::SET_DATA => write(set_data(&mut reader)),
-        opcode::SET_ACL => write(set_acl(&mut reader)),
-        opcode::MULTI => Request::Write(
-            decode_multi(&mut reader).unwrap_or(Op::Fail(ErrorCode::MarshallingError)),
-        ),
+        opcode::CREATE => write(create(reader, CreateVariant::Plain)),
+        opcode::CREATE2 => write(create(reader, CreateVariant::WithStat)),
+        opcode::CREATE_CONTAINER => write(create(reader, CreateVariant::Container)),
+        opcode::CREATE_TTL => write(create(reader, CreateVariant::Ttl)),
+        opcode::DELETE => write(delete(reader)),
+        opcode::SET_DATA => write(set_data(reader)),
+        opcode::SET_ACL => write(set_acl(reader)),
+        opcode::MULTI => {
+            Request::Write(decode_multi(reader).unwrap_or(Op::Fail(ErrorCode::MarshallingError)))
+        }
         opcode::SYNC => or_malformed(reader.string_or_refuse().map(Request::Sync)),
         opcode::PING => return Ok((Xid::PING, Request::Ping)),
-        opcode::AUTH => auth(&mut reader)?,
+        opcode::AUTH => auth(reader)?,
         opcode::SASL => Request::Sasl(reader.buffer()?.unwrap_or_default()),
         opcode::WHO_AM_I => Request::WhoAmI,
-        opcode::RECONFIG => or_malformed(reconfig(&mut reader)),
+        opcode::RECONFIG => or_malformed(reconfig(reader)),
         opcode::CLOSE_SESSION => Request::CloseSession,
         // The server's own too, and refused; a body that says nothing is only malformed.
         opcode::DELETE_CONTAINER if reader.buffer().is_err() => Request::Malformed,
         // The server's own; in a client's ZooKeeper finds nothing to decode, after its zxid.
         opcode::CREATE_SESSION => Request::Write(Op::Fail(ErrorCode::MarshallingError)),
-        code => other(code, &mut reader),
+        code => other(code, reader),
     };
     Ok((xid, request))
 }
@@ -169,14 +175,44 @@ fn set_watches<'a>(
     reader: &mut Reader<'a>,
     with_persistent: bool,
 ) -> Result<WatchOp<'a>, DecodeError> {
-    Ok(WatchOp::Set {
-        relative_zxid: reader.long()?,
-        data: reader.strings()?,
-        exist: reader.strings()?,
-        child: reader.strings()?,
-        persistent: if with_persistent { reader.strings()? } else { Default::default() },
-        persistent_recursive: if with_persistent { reader.strings()? } else { Default::default() },
-    })
+    let relative_zxid = reader.long()?;
+    let mut list = |there: bool| {
+        if there { reader.vector(Reader::string) } else { Ok(Some(Vec::new())) }
+    };
+    let lists =
+        [list(true)?, list(true)?, list(true)?, list(with_persistent)?, list(with_persistent)?];
+    let [data, exist, child, persistent, persistent_recursive] = lists;
+    let mut broken_off = false;
+    let op = WatchOp::Set {
+        relative_zxid,
+        data: up_to_null(data, &mut broken_off),
+        exist: up_to_null(exist, &mut broken_off),
+        child: up_to_null(child, &mut broken_off),
+        persistent: without_nulls(persistent, &mut broken_off),
+        persistent_recursive: without_nulls(persistent_recursive, &mut broken_off),
+        broken_off,
+    };
+    if broken_off && op.is_empty_set() { Err(DecodeError::Null) } else { Ok(op) }
+}
+
+type Paths<'a> = Option<Vec<Option<&'a str>>>;
+
+/// The paths that ZooKeeper gets to: it looks each up, and stops at a null.
+fn up_to_null<'a>(paths: Paths<'a>, broken_off: &mut bool) -> Vec<&'a str> {
+    let all = paths.as_ref().map_or(0, Vec::len);
+    let whole = paths.is_some() && !*broken_off;
+    let found: Vec<_> =
+        paths.filter(|_| whole).into_iter().flatten().map_while(|path| path).collect();
+    *broken_off |= !whole || found.len() < all;
+    found
+}
+
+/// The paths of a persistent watch, which ZooKeeper does not look up: a null among them is
+/// watched like any other path, and never changes.
+fn without_nulls<'a>(paths: Paths<'a>, broken_off: &mut bool) -> Vec<&'a str> {
+    let whole = paths.is_some() && !*broken_off;
+    *broken_off |= !whole;
+    paths.filter(|_| whole).into_iter().flatten().flatten().collect()
 }
 
 fn auth<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
@@ -196,4 +232,48 @@ fn reconfig<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
     }
     reader.long()?;
     Ok(Request::Reconfig)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Codec;
+    use std::vec;
+
+    const NULL: &[u8] = &[0xff; 4];
+
+    /// A setWatches2 of these lists, each as its bytes; `kept` are the lists that take effect.
+    fn check(lists: [&[u8]; 5], kept: [&[&'static str]; 5]) {
+        let mut body = vec![0xff, 0xff, 0xff, 0xf8, 0, 0, 0, 105, 0, 0, 0, 0, 0, 0, 0, 9];
+        body.extend(lists.concat());
+        let [data, exist, child, persistent, persistent_recursive] = kept.map(<[_]>::to_vec);
+        let op = WatchOp::Set {
+            relative_zxid: 9,
+            data,
+            exist,
+            child,
+            persistent,
+            persistent_recursive,
+            broken_off: true,
+        };
+        let expected = Ok((Xid(-8), Request::Watch(op.clone())));
+        assert_eq!(decode_request(&body), expected, "{lists:?}");
+        let mut frame = vec![];
+        Codec::Jute.encode_request(Xid(-8), &Request::Watch(op), &mut frame);
+        assert_eq!(decode_request(&frame[4..]), expected, "{lists:?}, written again");
+        body.pop();
+        assert_eq!(decode_request(&body), Ok((Xid(-8), Request::Malformed)), "cut short");
+    }
+
+    #[test]
+    fn lists_of_watches_take_effect_up_to_the_first_null() {
+        let one: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 2, b'/', b'a'];
+        let none: &[u8] = &[0; 4];
+        let null_second: &[u8] = &[0, 0, 0, 2, 0, 0, 0, 2, b'/', b'a', 0xff, 0xff, 0xff, 0xff];
+        check([one, one, NULL, one, one], [&["/a"], &["/a"], &[], &[], &[]]);
+        check([one, none, none, none, NULL], [&["/a"], &[], &[], &[], &[]]);
+        check([none, null_second, one, one, none], [&[], &["/a"], &[], &[], &[]]);
+        // A persistent watch is not looked up, so a null there stops nothing.
+        check([none, none, none, null_second, NULL], [&[], &[], &[], &["/a"], &[]]);
+    }
 }

@@ -84,6 +84,7 @@ fn request(verb: Verb<'_>) -> Request<'_> {
             child: lists.child.0,
             persistent: lists.persistent.0,
             persistent_recursive: lists.persistent_recursive.0,
+            broken_off: false,
         }),
         Verb::Sync(path) => Request::Sync(path),
         Verb::Auth { scheme, auth } => Request::Auth { scheme, auth },
@@ -242,15 +243,21 @@ fn watch_verb<'a>(op: &WatchOp<'a>) -> Verb<'a> {
         }
         WatchOp::Remove { path, kind } => Verb::RemoveWatches { path, kind: *kind as i32 },
         WatchOp::Check { path, kind } => Verb::CheckWatches { path, kind: *kind as i32 },
-        WatchOp::Set { relative_zxid, data, exist, child, persistent, persistent_recursive } => {
-            Verb::SetWatches(WatchLists {
-                relative_zxid: *relative_zxid,
-                data: List(data.clone()),
-                exist: List(exist.clone()),
-                child: List(child.clone()),
-                persistent: List(persistent.clone()),
-                persistent_recursive: List(persistent_recursive.clone()),
-            })
-        }
+        WatchOp::Set {
+            relative_zxid,
+            data,
+            exist,
+            child,
+            persistent,
+            persistent_recursive,
+            ..
+        } => Verb::SetWatches(WatchLists {
+            relative_zxid: *relative_zxid,
+            data: List(data.clone()),
+            exist: List(exist.clone()),
+            child: List(child.clone()),
+            persistent: List(persistent.clone()),
+            persistent_recursive: List(persistent_recursive.clone()),
+        }),
     }
 }
