@@ -2,7 +2,9 @@
 //! store for those that travelled.
 
 use crate::tree::Tree;
-use crate::types::{AuthId, ErrorCode, Read, ReadReply, Reply, Request, SessionId, Xid, Zxid};
+use crate::types::{
+    AuthId, ErrorCode, NULL, Read, ReadReply, Reply, Request, SessionId, Xid, Zxid,
+};
 use crate::wire::Codec;
 use alloc::vec::Vec;
 
@@ -64,6 +66,8 @@ impl Reader<'_> {
     pub fn other(&self, zxid: Zxid, xid: Xid, request: &Request<'_>, out: &mut Vec<u8>) {
         let mut encode = |zxid, reply: &Reply<'_>| self.codec.encode_reply(xid, zxid, reply, out);
         match request {
+            // A null path is given back too; it has the bytes of a null token.
+            Request::Sync(path) if *path == NULL => encode(zxid, &Reply::Token(None)),
             Request::Sync(path) => encode(zxid, &Reply::Path(path)),
             Request::WhoAmI => encode(zxid, &Reply::Identities(self.ids)),
             // A server without a SASL provider answers a null token.

@@ -3,7 +3,7 @@
 //!
 //! Pure rules; which permission an operation needs is decided in `write` and `read`.
 
-use crate::types::{Acl, AclEntry, AuthId, ErrorCode, Perms};
+use crate::types::{Acl, AclEntry, AuthId, ErrorCode, NULL, Perms};
 use alloc::borrow::ToOwned;
 use alloc::format;
 use alloc::sync::Arc;
@@ -115,6 +115,8 @@ pub(super) fn fix_up(sent: &[AclEntry<'_>], ids: &[AuthId]) -> Result<Vec<Acl>, 
             expand_auth(entry.perms, ids, &mut stored)?;
         } else if is_valid(entry) {
             stored.push(entry.to_acl());
+        } else if entry.id == NULL {
+            return Err(ErrorCode::MarshallingError);
         } else {
             return Err(ErrorCode::InvalidAcl);
         }
@@ -252,6 +254,14 @@ mod tests {
         assert_eq!(names, ["u:h", "v:h"]);
         assert_eq!(fix_up(&[entry("auth", "")], &ids[..1]), Err(ErrorCode::InvalidAcl));
         assert_eq!(fix_up(&[], &ids), Err(ErrorCode::InvalidAcl));
+    }
+
+    #[test]
+    fn the_first_entry_that_is_wrong_says_how() {
+        let (good, bad) = (entry("world", "anyone"), entry("nobody", "x"));
+        let null = entry("digest", NULL);
+        assert_eq!(fix_up(&[good, null, bad], &[]), Err(ErrorCode::MarshallingError));
+        assert_eq!(fix_up(&[good, bad, null], &[]), Err(ErrorCode::InvalidAcl));
     }
 
     #[test]

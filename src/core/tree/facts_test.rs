@@ -1,7 +1,9 @@
 //! The rules of the tree, one fact per test.
 
 use super::*;
-use crate::types::{AclEntry, Create, CreateVariant, ErrorCode, NameList, Outcome, Stat, Zxid};
+use crate::types::{
+    AclEntry, Create, CreateVariant, ErrorCode, NULL, NameList, Outcome, Stat, Zxid,
+};
 use alloc::string::{String, ToString};
 use std::format;
 
@@ -129,6 +131,8 @@ fn a_create_is_checked_in_zookeepers_order() {
         (create("x", 0), ErrorCode::BadArguments),
         (create("", 0), ErrorCode::BadArguments),
         (create("/x\0", 0), ErrorCode::BadArguments),
+        (create(NULL, 7), ErrorCode::BadArguments),
+        (create(NULL, 0), ErrorCode::MarshallingError),
         (create_with("/none/x", None, Vec::new()), ErrorCode::InvalidAcl),
         (create("/none/x", 0), ErrorCode::NoNode),
         (create("/a//b", 0), ErrorCode::NoNode),
@@ -409,6 +413,28 @@ fn a_hard_quota_refuses_growth_only_when_enforced() {
         assert_eq!((third == refused, big == refused), (enforce_quota, enforce_quota));
         assert!(matches!(bench.run(set("/a/b", "")), Outcome::DataSet(_)));
     }
+}
+
+#[test]
+fn a_hard_quota_judges_each_part_of_a_multi_by_what_was_before_it() {
+    let mut bench = Bench::with(Rules { enforce_quota: true, ..Rules::default() });
+    for path in ["/a", "/zookeeper/quota/a"] {
+        bench.make(path);
+    }
+    let limits = b"count=-1,bytes=-1=;byteHardLimit=4;countHardLimit=2";
+    bench.run(create_with("/zookeeper/quota/a/zookeeper_limits", Some(limits), OPEN.to_vec()));
+    bench.make("/zookeeper/quota/a/zookeeper_stats");
+    let Outcome::Multi(all) = bench.run(Op::Multi(vec![create("/a/b", 0), create("/a/c", 2)]))
+    else {
+        panic!("a multi");
+    };
+    assert!(all.iter().all(|outcome| matches!(outcome, Outcome::Created { .. })), "{all:?}");
+    let refused = Outcome::Failed(ErrorCode::QuotaExceeded);
+    assert_eq!(bench.run(create("/a/d", 0)), refused);
+    let Outcome::Multi(all) = bench.run(Op::Multi(vec![delete("/a/b"), create("/a/d", 0)])) else {
+        panic!("a multi");
+    };
+    assert_eq!(all[1], refused, "what a part before it gave back does not count either");
 }
 
 #[test]

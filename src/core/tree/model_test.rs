@@ -10,6 +10,7 @@ use crate::types::{
     AclEntry, Create, CreateMode, CreateVariant, ErrorCode, Kind, NameList, Outcome, Owner, Stat,
     is_valid_path,
 };
+use alloc::boxed::Box;
 use alloc::string::{String, ToString};
 use std::format;
 
@@ -69,6 +70,8 @@ struct Model {
     rules: Rules,
     nodes: BTreeMap<String, Node>,
     sessions: BTreeMap<SessionId, SessionRecord>,
+    /// While a multi runs: all as it was before, by which quotas judge.
+    before: Option<Box<Model>>,
 }
 
 type Told = Vec<(EventType, String)>;
@@ -88,7 +91,7 @@ impl Model {
             node.children = children.iter().map(ToString::to_string).collect();
             nodes.insert(path.to_string(), node);
         }
-        Self { rules, nodes, sessions: BTreeMap::new() }
+        Self { rules, nodes, sessions: BTreeMap::new(), before: None }
     }
 
     fn may(&self, acl: &[Acl], perms: i32, ids: &[AuthId]) -> Result<(), ErrorCode> {
@@ -150,6 +153,7 @@ impl Model {
                 return Outcome::Failed(ErrorCode::SessionExpired);
             }
             let mut outcomes = Vec::new();
+            self.before = Some(Box::new(before.clone()));
             for op in ops {
                 match self.single(txn, op, told) {
                     Ok(outcome) => outcomes.push(outcome),
@@ -164,6 +168,7 @@ impl Model {
                     }
                 }
             }
+            self.before = None;
             return Outcome::Multi(outcomes);
         }
         self.single(txn, &txn.op, told).unwrap_or_else(Outcome::Failed)
@@ -390,11 +395,12 @@ impl Model {
     }
 
     fn check_quota(&self, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
-        let Some(quota) = self.quota_of(path).filter(|_| self.rules.enforce_quota) else {
+        let judge = self.before.as_deref().unwrap_or(self);
+        let Some(quota) = judge.quota_of(path).filter(|_| self.rules.enforce_quota) else {
             return Ok(());
         };
-        let limits = self.numbers(&quota, "zookeeper_limits");
-        let used = self.numbers(&quota, "zookeeper_stats");
+        let limits = judge.numbers(&quota, "zookeeper_limits");
+        let used = judge.numbers(&quota, "zookeeper_stats");
         let (Some(limits), Some(used)) = (limits, used) else { return Ok(()) };
         for (hard, soft, grown) in
             [("countHardLimit", "count", count), ("byteHardLimit", "bytes", bytes)]

@@ -4,19 +4,39 @@
 
 use super::store::Store;
 use super::{QuotaExceeded, QuotaKind};
-use crate::types::{ErrorCode, Quota};
+use crate::types::{Create, ErrorCode, Op, Quota, parent_of};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::iter::successors;
+
+/// Quotas by path, each with its limits and counters if it has both.
+pub(super) type Judged = BTreeMap<String, Option<LimitsAndCounters>>;
+type LimitsAndCounters = (Quota, Quota);
 
 impl Store {
+    /// Until the multi now beginning has ended, growth is judged by the limits and counters of
+    /// now. As in ZooKeeper, where each part is judged by what was applied before the multi: so
+    /// one multi can pass a limit by parts that keep to it one by one.
+    pub(super) fn judge_by_now(&mut self, ops: &[Op<'_>]) {
+        let mut judged = Judged::new();
+        for op in ops {
+            let (Op::Create(Create { path, .. }) | Op::SetData { path, .. }) = op else { continue };
+            if let Some(quota) = self.deepest_quota(path) {
+                let found = self.limits_and_counters(&quota);
+                judged.insert(quota, found);
+            }
+        }
+        self.judged_by = Some(judged);
+    }
+
     /// Refuses a growth that a hard limit forbids. Shrinking is always allowed.
     pub(super) fn check_quota(&self, path: &str, count: i64, bytes: i64) -> Result<(), ErrorCode> {
-        let Some(quota) = self.deepest_quota(path) else { return Ok(()) };
-        let (Some(limits), Some(used)) =
-            (self.quota_at(&Quota::limits_path(&quota)), self.quota_at(&Quota::stats_path(&quota)))
-        else {
-            return Ok(());
+        let found = match &self.judged_by {
+            Some(judged) => above(path).find_map(|above| judged.get(above)).copied().flatten(),
+            None => self.deepest_quota(path).and_then(|quota| self.limits_and_counters(&quota)),
         };
+        let Some((limits, used)) = found else { return Ok(()) };
         let over = |hard: i64, used: i64, growth: i64| {
             hard > -1 && growth > 0 && used.saturating_add(growth) > hard
         };
@@ -25,6 +45,11 @@ impl Store {
             return Err(ErrorCode::QuotaExceeded);
         }
         Ok(())
+    }
+
+    fn limits_and_counters(&self, quota: &str) -> Option<LimitsAndCounters> {
+        let limits = self.quota_at(&Quota::limits_path(quota))?;
+        Some((limits, self.quota_at(&Quota::stats_path(quota))?))
     }
 
     fn quota_at(&self, file: &str) -> Option<Quota> {
@@ -71,6 +96,11 @@ impl Store {
             self.replace_data(slot, path, Some(used.text().as_bytes()));
         }
     }
+}
+
+/// A path and its ancestors, the deepest first.
+fn above(path: &str) -> impl Iterator<Item = &str> {
+    successors(Some(path), |path| parent_of(path))
 }
 
 /// A hard limit stands in for the soft one of its kind, as in ZooKeeper.

@@ -5,6 +5,7 @@
 
 use super::acl::{AclList, AclTable};
 use super::cut::Cut;
+use super::quota::Judged;
 use super::slab::{Index, Slab};
 use super::znode::{Fields, NONE, ROOT, Slot, Znode, digest_path_hash};
 use crate::types::{Owner, Quota, SessionId, parent_of};
@@ -39,6 +40,8 @@ pub(super) struct Store {
     /// The snapshot under way.
     pub(super) cut: Option<Cut>,
     journal: Option<Vec<Undo>>,
+    /// What growth is judged by while a multi runs, see [`Store::judge_by_now`].
+    pub(super) judged_by: Option<Judged>,
 }
 
 impl Store {
@@ -57,6 +60,7 @@ impl Store {
             bytes: 0,
             cut: None,
             journal: None,
+            judged_by: None,
         }
     }
 
@@ -208,11 +212,13 @@ impl Store {
     /// The changes since [`Store::begin`] stay.
     pub(super) fn commit(&mut self) {
         self.journal = None;
+        self.judged_by = None;
     }
 
     /// Takes back every change since [`Store::begin`], the last one first: so every slot and
     /// every neighbour is again what it was when the change was made.
     pub(super) fn roll_back(&mut self) {
+        self.judged_by = None;
         for undo in self.journal.take().unwrap_or_default().into_iter().rev() {
             match undo {
                 Undo::Insert { slot } => {

@@ -6,8 +6,8 @@ use super::znode::{Fields, Slot, Znode};
 use super::{Change, Effects, PROTECTED, Readers, SessionChange, SessionRecord, Tree, Txn};
 use crate::types::limits::TTL_MS_MAX;
 use crate::types::{
-    AclEntry, AuthId, Create, CreateMode, CreateVariant, ErrorCode, EventType, Kind, Op, Outcome,
-    Owner, Perms, SessionId, is_valid_path, parent_of,
+    AclEntry, AuthId, Create, CreateMode, CreateVariant, ErrorCode, EventType, Kind, NULL, Op,
+    Outcome, Owner, Perms, SessionId, is_valid_path, parent_of,
 };
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -47,6 +47,9 @@ impl Tree {
     fn create(&mut self, txn: &Txn<'_>, create: &Create<'_>, effects: &mut Effects) -> Decision {
         let (sequential, owner) = self.mode_of(txn, create)?;
         self.check_session(txn.session)?;
+        if create.path == NULL {
+            return Err(ErrorCode::MarshallingError);
+        }
         let slash = create.path.rfind('/').ok_or(ErrorCode::BadArguments)?;
         if create.path.contains('\0') {
             return Err(ErrorCode::BadArguments);
@@ -213,6 +216,9 @@ impl Tree {
         let told = (effects.changes.len(), effects.quotas.len());
         let mut outcomes = Vec::with_capacity(ops.len());
         self.store.begin();
+        if self.rules.enforce_quota {
+            self.store.judge_by_now(ops);
+        }
         for op in ops {
             match self.execute_part(txn, op, effects) {
                 Ok(outcome) => outcomes.push(outcome),

@@ -28,7 +28,8 @@ impl Perms {
     }
 }
 
-/// One ACL entry as it stands in a request. A null scheme or id is read as the empty string.
+/// One ACL entry as it stands in a request. A null scheme is read as the empty string, and so is a
+/// null id, except that it is [`NULL`](super::NULL) where ZooKeeper looks at it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AclEntry<'a> {
     /// Permission bits, kept as sent.

@@ -24,7 +24,7 @@ pub use mode::{CreateMode, Kind};
 pub use op::{Create, CreateVariant, Op, Read, Request, WatchOp};
 pub use operation::{Asked, Operation};
 pub use outcome::{NameList, Outcome, ReadReply, Reply};
-pub use path::{is_valid_path, parent_of, split_path};
+pub use path::{NULL, is_valid_path, parent_of, split_path};
 pub use quota::Quota;
 pub use stat::{Owner, Stat};
 pub use watch::{EventType, RemoveKind, WatchEvent, WatchMode, WatchRegistration};

@@ -3,6 +3,10 @@
 //! The rules are ZooKeeper's `PathUtils.validatePath`, by UTF-16 code unit as Java sees them:
 //! a character outside the basic plane is two surrogates there and therefore refused.
 
+/// Stands in a request for a null that ZooKeeper stumbles over no sooner than it looks at it: a
+/// path, or the id of an ACL. It names nothing: no valid path has such a character.
+pub const NULL: &str = "\0null";
+
 /// Whether `path` can name a znode.
 pub fn is_valid_path(path: &str) -> bool {
     if path == "/" {

@@ -2,7 +2,7 @@
 
 use super::{Codec, ReplyKind, jute};
 use crate::types::{Create, CreateVariant};
-use crate::types::{ErrorCode, Op, Read, Request, WatchOp, Xid};
+use crate::types::{ErrorCode, NULL, Op, Read, Request, WatchOp, Xid};
 use std::vec::Vec;
 use std::{format, vec};
 
@@ -174,7 +174,6 @@ fn what_zookeeper_refuses_is_sorted_as_zookeeper_sorts_it() {
     }
     let failed = Request::Write(Op::Fail(ErrorCode::MarshallingError));
     for name in [
-        "create: -5 null path",
         "malformed multi: -5 an operation that is not allowed",
         "malformed multi: -5 reads and writes mixed",
     ] {
@@ -184,6 +183,10 @@ fn what_zookeeper_refuses_is_sorted_as_zookeeper_sorts_it() {
         panic!("a null acl is an empty acl");
     };
     assert_eq!(create.acl, vec![]);
+    let Request::Write(Op::Create(create)) = decoded("create: -5 null path") else {
+        panic!("a null path is decoded, and stumbled over when the znode would be made");
+    };
+    assert_eq!(create.path, NULL);
     let ignoring = decoded("exists: bytes behind the record are ignored");
     assert_eq!(op_name(&ignoring), "exists");
 }
@@ -286,9 +289,8 @@ fn create_with_entry(scheme: Option<&str>, id: Option<&str>) -> Vec<u8> {
 }
 
 #[test]
-fn a_null_id_fails_where_zookeeper_looks_at_ids() {
-    let failed = Request::Write(Op::Fail(ErrorCode::MarshallingError));
-    for (scheme, id, fails) in [
+fn a_null_id_is_told_apart_where_zookeeper_looks_at_ids() {
+    for (scheme, id, stands_out) in [
         (Some("digest"), None, true),
         (Some("digest"), Some(""), false),
         (Some("auth"), None, false),
@@ -296,7 +298,8 @@ fn a_null_id_fails_where_zookeeper_looks_at_ids() {
     ] {
         let body = create_with_entry(scheme, id);
         let (_, request) = Codec::Jute.decode_request(&body).unwrap();
-        assert_eq!(request == failed, fails, "{scheme:?} {id:?}");
+        let Request::Write(Op::Create(create)) = &request else { panic!("{request:?}") };
+        assert_eq!(create.acl[0].id == NULL, stands_out, "{scheme:?} {id:?}");
         // Cut short, it is no record at all, null or not.
         let cut = &body[..body.len() - 1];
         assert_eq!(Codec::Jute.decode_request(cut), Ok((Xid(1), Request::Malformed)));

@@ -4,7 +4,7 @@
 use super::opcode;
 use super::read::Reader;
 use super::request::{check, create, delete, flagged, set_data};
-use crate::types::{CreateMode, CreateVariant, Kind, Op, Read};
+use crate::types::{CreateMode, CreateVariant, Kind, NULL, Op, Read};
 use crate::wire::DecodeError;
 use alloc::vec::Vec;
 
@@ -17,7 +17,7 @@ pub(super) fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, Decode
             opcode::CREATE_CONTAINER => by_mode(create(reader, CreateVariant::Container)?)?,
             opcode::CREATE_TTL => by_mode(create(reader, CreateVariant::Ttl)?)?,
             opcode::DELETE => delete(reader)?,
-            opcode::SET_DATA => set_data(reader)?,
+            opcode::SET_DATA => without_null(set_data(reader)?)?,
             opcode::CHECK => check(reader)?,
             code => return Err(not_allowed(code)),
         });
@@ -29,6 +29,7 @@ pub(super) fn decode_multi<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, Decode
 /// makes a container, a TTL operation without a TTL mode a plain znode, and a mode that does not
 /// go with its operation spoils the whole record. A time to live goes with the mode it belongs to.
 fn by_mode(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
+    let op = without_null(op)?;
     let Op::Create(mut create) = op else { return Ok(op) };
     let kind = CreateMode::from_flags(create.flags).map(|mode| mode.kind);
     match (create.variant, kind) {
@@ -51,6 +52,25 @@ fn by_mode(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
         ) => {}
     }
     Ok(Op::Create(create))
+}
+
+/// A null spoils the whole record here, whatever else is wrong with it.
+fn without_null(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
+    let has_null = match &op {
+        Op::Create(create) => {
+            create.path == NULL || create.acl.iter().any(|entry| entry.id == NULL)
+        }
+        Op::SetData { path, .. } | Op::Delete { path, .. } | Op::Check { path, .. } => {
+            *path == NULL
+        }
+        Op::SetAcl { .. }
+        | Op::Multi(_)
+        | Op::Reap { .. }
+        | Op::CreateSession { .. }
+        | Op::CloseSession { .. }
+        | Op::Fail(_) => false,
+    };
+    if has_null { Err(DecodeError::Null) } else { Ok(op) }
 }
 
 /// The watch flags are read and, as in ZooKeeper, of no effect.

@@ -2,7 +2,7 @@
 //!
 //! No length is believed before the bytes it speaks of are there.
 
-use crate::types::{Acl, AclEntry, Perms, Stat};
+use crate::types::{Acl, AclEntry, NULL, Perms, Stat};
 use crate::wire::DecodeError;
 use alloc::vec::Vec;
 use core::ops::Range;
@@ -128,23 +128,21 @@ impl<'a> Reader<'a> {
         self.string()?.ok_or(DecodeError::Null)
     }
 
-    /// An ACL; a null list is empty, a null scheme or id the empty string.
-    pub(super) fn acl(&mut self) -> Result<Vec<AclEntry<'a>>, DecodeError> {
-        Ok(self.acl_and_nulls()?.0)
+    /// A string that ZooKeeper may stumble over if it is null, which is [`NULL`] then.
+    pub(super) fn string_or_null(&mut self) -> Result<&'a str, DecodeError> {
+        Ok(self.string()?.unwrap_or(NULL))
     }
 
-    /// An ACL, and whether it holds a null that ZooKeeper trips over: the id of a scheme that
-    /// looks at ids. Whoever writes such an ACL is answered -5.
-    pub(super) fn acl_and_nulls(&mut self) -> Result<(Vec<AclEntry<'a>>, bool), DecodeError> {
-        let mut nulls = false;
+    /// An ACL; a null list is empty, a null scheme the empty string, and so is a null id, but for
+    /// the schemes that look at ids: they stumble over it.
+    pub(super) fn acl(&mut self) -> Result<Vec<AclEntry<'a>>, DecodeError> {
         let entries = self.vector(|reader| {
             let (perms, scheme, id) = (reader.int()?, reader.string()?, reader.string()?);
-            let needs_id = matches!(scheme, Some("world" | "digest" | "ip"));
-            nulls |= needs_id && id.is_none();
-            let (scheme, id) = (scheme.unwrap_or_default(), id.unwrap_or_default());
-            Ok(AclEntry { perms: Perms(perms), scheme, id })
+            let scheme = scheme.unwrap_or_default();
+            let no_id = if matches!(scheme, "world" | "digest" | "ip") { NULL } else { "" };
+            Ok(AclEntry { perms: Perms(perms), scheme, id: id.unwrap_or(no_id) })
         })?;
-        Ok((entries.unwrap_or_default(), nulls))
+        Ok(entries.unwrap_or_default())
     }
 
     pub(super) fn owned_acl(&mut self) -> Result<Vec<Acl>, DecodeError> {

@@ -1,14 +1,14 @@
 //! A client's frame, read by the server.
 //!
 //! What cannot be decoded is sorted as ZooKeeper sorts it: a write with a null where a value is
-//! needed has been decoded, so it takes a zxid and fails when it is applied; anything else is
-//! refused on the spot.
+//! needed has been decoded, so it takes a zxid and fails when it is applied, with the error of what
+//! ZooKeeper looks at first; anything else is refused on the spot.
 
 use super::multi::{decode_multi, decode_multi_read};
 use super::opcode;
 use super::read::Reader;
 use crate::types::{
-    Create, CreateVariant, ErrorCode, Op, Read, RemoveKind, Request, WatchMode, WatchOp, Xid,
+    Create, CreateVariant, ErrorCode, NULL, Op, Read, RemoveKind, Request, WatchMode, WatchOp, Xid,
 };
 use crate::wire::DecodeError;
 use alloc::vec::Vec;
@@ -33,7 +33,7 @@ pub(super) fn request<'a>(reader: &mut Reader<'a>) -> Result<(Xid, Request<'a>),
         opcode::MULTI => {
             Request::Write(decode_multi(reader).unwrap_or(Op::Fail(ErrorCode::MarshallingError)))
         }
-        opcode::SYNC => or_malformed(reader.string_or_refuse().map(Request::Sync)),
+        opcode::SYNC => or_malformed(reader.string_or_null().map(Request::Sync)),
         opcode::PING => return Ok((Xid::PING, Request::Ping)),
         opcode::AUTH => auth(reader)?,
         opcode::SASL => Request::Sasl(reader.buffer()?.unwrap_or_default()),
@@ -104,38 +104,33 @@ fn or_malformed(decoded: Result<Request<'_>, DecodeError>) -> Request<'_> {
     decoded.unwrap_or(Request::Malformed)
 }
 
-/// The whole record is read before a null in it is looked at: a null in a record that is cut
-/// short is a record that is cut short.
 pub(super) fn create<'a>(
     reader: &mut Reader<'a>,
     variant: CreateVariant,
 ) -> Result<Op<'a>, DecodeError> {
-    let path = reader.string()?;
-    let data = reader.buffer()?;
-    let (acl, nulls) = reader.acl_and_nulls()?;
+    let (path, data, acl) = (reader.string_or_null()?, reader.buffer()?, reader.acl()?);
     let flags = reader.int()?;
     let ttl_ms = match variant {
         CreateVariant::Ttl => reader.long()?,
         CreateVariant::Plain | CreateVariant::WithStat | CreateVariant::Container => 0,
     };
-    let path = path.filter(|_| !nulls).ok_or(DecodeError::Null)?;
     Ok(Op::Create(Create { path, data, acl, flags, ttl_ms, variant }))
 }
 
+/// The whole record is read before a null in it is looked at: a null in a record that is cut
+/// short is a record that is cut short.
 pub(super) fn delete<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
     let (path, version) = (reader.string()?, reader.int()?);
     Ok(Op::Delete { path: path.ok_or(DecodeError::Null)?, version })
 }
 
 pub(super) fn set_data<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
-    let (path, data, version) = (reader.string()?, reader.buffer()?, reader.int()?);
-    Ok(Op::SetData { path: path.ok_or(DecodeError::Null)?, data, version })
+    let (path, data, version) = (reader.string_or_null()?, reader.buffer()?, reader.int()?);
+    Ok(Op::SetData { path, data, version })
 }
 
 fn set_acl<'a>(reader: &mut Reader<'a>) -> Result<Op<'a>, DecodeError> {
-    let (path, (acl, nulls)) = (reader.string()?, reader.acl_and_nulls()?);
-    let version = reader.int()?;
-    let path = path.filter(|_| !nulls).ok_or(DecodeError::Null)?;
+    let (path, acl, version) = (reader.string_or_null()?, reader.acl()?, reader.int()?);
     Ok(Op::SetAcl { path, acl, version })
 }
 
@@ -154,7 +149,7 @@ fn children<'a>(reader: &mut Reader<'a>, with_stat: bool) -> Result<Read<'a>, De
 }
 
 fn add_watch<'a>(reader: &mut Reader<'a>) -> Result<WatchOp<'a>, DecodeError> {
-    let path = reader.string_or_refuse()?;
+    let path = reader.string_or_null()?;
     let mode = match reader.int()? {
         0 => WatchMode::Persistent,
         1 => WatchMode::PersistentRecursive,
@@ -164,7 +159,7 @@ fn add_watch<'a>(reader: &mut Reader<'a>) -> Result<WatchOp<'a>, DecodeError> {
 }
 
 fn watch_kind<'a>(reader: &mut Reader<'a>) -> Result<(&'a str, RemoveKind), DecodeError> {
-    let path = reader.string_or_refuse()?;
+    let path = reader.string_or_null()?;
     let code = reader.int()?;
     let kind = RemoveKind::from_code(code)
         .ok_or(DecodeError::Unknown { what: "watch kind", value: code.into() })?;
@@ -188,8 +183,8 @@ fn set_watches<'a>(
         data: up_to_null(data, &mut broken_off),
         exist: up_to_null(exist, &mut broken_off),
         child: up_to_null(child, &mut broken_off),
-        persistent: without_nulls(persistent, &mut broken_off),
-        persistent_recursive: without_nulls(persistent_recursive, &mut broken_off),
+        persistent: with_nulls(persistent, &mut broken_off),
+        persistent_recursive: with_nulls(persistent_recursive, &mut broken_off),
         broken_off,
     };
     if broken_off && op.is_empty_set() { Err(DecodeError::Null) } else { Ok(op) }
@@ -209,10 +204,11 @@ fn up_to_null<'a>(paths: Paths<'a>, broken_off: &mut bool) -> Vec<&'a str> {
 
 /// The paths of a persistent watch, which ZooKeeper does not look up: a null among them is
 /// watched like any other path, and never changes.
-fn without_nulls<'a>(paths: Paths<'a>, broken_off: &mut bool) -> Vec<&'a str> {
+fn with_nulls<'a>(paths: Paths<'a>, broken_off: &mut bool) -> Vec<&'a str> {
     let whole = paths.is_some() && !*broken_off;
     *broken_off |= !whole;
-    paths.filter(|_| whole).into_iter().flatten().flatten().collect()
+    let found = paths.filter(|_| whole).into_iter().flatten();
+    found.map(|path| path.unwrap_or(NULL)).collect()
 }
 
 fn auth<'a>(reader: &mut Reader<'a>) -> Result<Request<'a>, DecodeError> {
@@ -240,7 +236,7 @@ mod tests {
     use crate::wire::Codec;
     use std::vec;
 
-    const NULL: &[u8] = &[0xff; 4];
+    const NULL_LIST: &[u8] = &[0xff; 4];
 
     /// A setWatches2 of these lists, each as its bytes; `kept` are the lists that take effect.
     fn check(lists: [&[u8]; 5], kept: [&[&'static str]; 5]) {
@@ -270,10 +266,10 @@ mod tests {
         let one: &[u8] = &[0, 0, 0, 1, 0, 0, 0, 2, b'/', b'a'];
         let none: &[u8] = &[0; 4];
         let null_second: &[u8] = &[0, 0, 0, 2, 0, 0, 0, 2, b'/', b'a', 0xff, 0xff, 0xff, 0xff];
-        check([one, one, NULL, one, one], [&["/a"], &["/a"], &[], &[], &[]]);
-        check([one, none, none, none, NULL], [&["/a"], &[], &[], &[], &[]]);
+        check([one, one, NULL_LIST, one, one], [&["/a"], &["/a"], &[], &[], &[]]);
+        check([one, none, none, none, NULL_LIST], [&["/a"], &[], &[], &[], &[]]);
         check([none, null_second, one, one, none], [&[], &["/a"], &[], &[], &[]]);
         // A persistent watch is not looked up, so a null there stops nothing.
-        check([none, none, none, null_second, NULL], [&[], &[], &[], &["/a"], &[]]);
+        check([none, none, none, null_second, NULL_LIST], [&[], &[], &[], &["/a", NULL], &[]]);
     }
 }
