@@ -202,6 +202,7 @@ fn operations_on_watches_go_to_the_fan_out_in_their_place() {
                 child: vec!["/"],
                 persistent: Vec::new(),
                 persistent_recursive: vec!["/r"],
+                broken_off: false,
             },
         ),
     ];
@@ -222,6 +223,26 @@ fn operations_on_watches_go_to_the_fan_out_in_their_place() {
     let zxid = format!("{:?}", Zxid(1));
     let expected = expected.map(|step| step.replace("Zxid(1)", &zxid));
     assert_eq!(all_shown(&shop.steps(batch)), expected);
+}
+
+#[test]
+fn a_set_watches_that_breaks_off_takes_effect_and_fails() {
+    let mut shop = Shop::open(IDLE);
+    let none = Vec::new;
+    let op = WatchOp::Set {
+        relative_zxid: 1,
+        data: vec!["/gone", "/"],
+        exist: none(),
+        child: none(),
+        persistent: none(),
+        persistent_recursive: none(),
+        broken_off: true,
+    };
+    let steps = shop.steps(vec![travel(1, -8, &Request::Watch(op))]);
+    assert_eq!(all_shown(&steps), ["Deleted /gone to 1", "Data / for 1", "1 for 1"]);
+    let Some(Step::Reply { bytes, .. }) = steps.last() else { panic!("{steps:?}") };
+    let (header, _) = Codec::Jute.decode_reply_header(&bytes[4..]).unwrap();
+    assert_eq!((header.xid, header.error), (Xid(-8), ErrorCode::MarshallingError.code()));
 }
 
 #[test]

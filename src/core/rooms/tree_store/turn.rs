@@ -10,8 +10,8 @@ use crate::rooms::watch_catch_up::set_watches;
 use crate::rooms::watch_fanout::{Delivery, OwnedWatchOp, Step};
 use crate::tree::{Effects as TreeEffects, QuotaExceeded, SessionChange, Tree, Txn};
 use crate::types::{
-    ConnectionId, ErrorCode, Outcome, Read, Reply, Request, SessionId, WatchMode, WatchOp, WatchRegistration,
-    Xid, Zxid,
+    ConnectionId, ErrorCode, Outcome, Read, Reply, Request, SessionId, WatchMode, WatchOp,
+    WatchRegistration, Xid, Zxid,
 };
 use crate::wire::txn;
 use alloc::sync::Arc;
