@@ -71,7 +71,7 @@ struct Model {
     nodes: BTreeMap<String, Node>,
     sessions: BTreeMap<SessionId, SessionRecord>,
     /// While a multi runs: all as it was before, by which quotas judge.
-    before: Option<Box<Model>>,
+    before: Option<Box<Self>>,
 }
 
 type Told = Vec<(EventType, String)>;
