@@ -119,7 +119,8 @@ impl Words {
             connections_alive: self.counters.connections.len() as u64,
             outstanding_requests: self.counters.outstanding.load(Relaxed),
             zxid,
-            znodes: znodes as u64,
+            // ZooKeeper knows the root by two names and counts both.
+            znodes: znodes as u64 + 1,
             ..Report::default()
         }
     }

@@ -479,6 +479,7 @@ fn descendants_are_counted_without_the_znode_itself() {
     assert_eq!(bench.tree.descendant_count("/a", &NO_IDS), Ok(3));
     assert_eq!(bench.tree.descendant_count("/ab", &NO_IDS), Ok(0));
     assert_eq!(bench.tree.descendant_count("/", &NO_IDS), Ok(8));
+    assert_eq!(bench.tree.descendant_count("", &NO_IDS), Ok(9), "the root by its other name");
     assert_eq!(bench.tree.descendant_count("/no", &NO_IDS), Err(ErrorCode::NoNode));
 }
 

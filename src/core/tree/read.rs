@@ -73,7 +73,9 @@ impl Tree {
     pub fn descendant_count(&self, path: &str, ids: &[AuthId]) -> Result<i32, ErrorCode> {
         let top = self.readable(path, ids)?;
         if top == ROOT {
-            return Ok(i32::try_from(self.store.znodes - 1).unwrap_or(i32::MAX));
+            // ZooKeeper knows the root by two names, and under the empty one counts the other.
+            let itself = usize::from(!path.is_empty());
+            return Ok(i32::try_from(self.store.znodes - itself).unwrap_or(i32::MAX));
         }
         let (mut count, mut at, mut walked) = (0i32, top, String::new());
         while let Some(next) = self.store.slab.walk(top, at, &mut walked) {

@@ -36,12 +36,14 @@ class Mapping:
     connection numbers. Times are only checked: one zxid has one time, and it is about now.
     """
 
-    def __init__(self, base):
+    def __init__(self, base, before=None):
+        """Counts from `base`; what is older keeps the distances it had in the mapping `before`."""
         self.base = base
         self.sessions = {}
         self.times = {}
-        self._since = 0
-        self._earlier = []
+        self._since = 0 if before is None else before._since
+        self._earlier = [] if before is None else [
+            (since, old + base - before.base) for since, old in before._earlier]
 
     def zxid(self, value):
         """Distance from the base; values that are no zxid (0, -1) stay what they are."""

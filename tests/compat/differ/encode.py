@@ -32,6 +32,8 @@ OP_NAMES = {
 READ, WRITE, CREATE_PERMISSION, DELETE_PERMISSION, ADMIN, ALL = 1, 2, 4, 8, 16, 31
 OPEN = [(ALL, "world", "anyone")]
 PASSWORD_BYTES = 16
+# What a setWatches begins with.
+ZXID_BYTES = 8
 
 _INT = struct.Struct(">i")
 _LONG = struct.Struct(">q")

@@ -1,8 +1,17 @@
-"""Metrics of Apache's `mntr` that Ostler does not tell; ops/metrics.md gives the reasons.
+"""Metrics of `mntr`: those that both servers count alike, and those of Apache's that Ostler does
+not tell; ops/metrics.md gives the reasons.
 
-What lives here: their names, and the shapes of their lines (words.py). Caller: explain.py. A metric
-that both servers tell must not stand here, and one that only Ostler tells has no place anywhere.
+What lives here: their names, and the shapes of the lines (words.py) of the latter. Callers: words.py,
+explain.py. A metric that both servers tell must not stand among those left out, and one that only
+Ostler tells has no place anywhere. One that is in neither list is compared by its presence alone:
+its number is of the clock, of the machine, or of how the work was cut up.
 """
+
+EXACT = """
+approximate_data_size connection_rejected ephemerals_count global_sessions num_alive_connections
+outstanding_requests server_state sessionless_connections_expired snapshot_error_count
+stale_sessions_expired watch_count znode_count
+""".split()
 
 LEFT_OUT = """
 commit_propagation_latency diff_count election_time follower_sync_time inflight_diff_count

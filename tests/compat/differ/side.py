@@ -101,7 +101,7 @@ class Side:
         """Forgets sessions and counts zxids from `base`."""
         self.drop_all()
         self.sessions = {}
-        self.mapping = Mapping(base)
+        self.mapping = Mapping(base, self.mapping)
 
     def open(self, number):
         connection = Connection(self.port)

@@ -225,3 +225,6 @@ def scrap(game, conn):
         yield from game.one(conn, Request(e.DELETE_CONTAINER, e.path_only(path), alone=True,
                                           free="delete-container-refused"))
         conn = yield from alive(game, conn)
+    other = yield from game.connect()
+    yield from game.one(other, Request(e.CREATE_SESSION, e.integer(60000), alone=True,
+                                       free="create-session-refused"))

@@ -1,14 +1,16 @@
-"""Four-letter words: what they look like, not what they count.
+"""Four-letter words: what they look like, and of mntr what it counts.
 
 What lives here: asking a word, and reducing its answer to line shapes in which numbers, ids,
-addresses, dates and versions are replaced by what they are. Two servers agree when they have the
-same shapes; how often a shape of a listing comes does not matter. Callers: runner.py, and
+addresses, dates and versions are replaced by what they are, but for the lines of mntr whose numbers
+have to be the same. Two servers agree when they have the same shapes; how often a shape of a
+listing comes does not matter. Callers: runner.py, and
 sweep_groups.py for the list of words.
 """
 
 import re
 import socket
 
+from metrics import EXACT
 from side import HOST
 
 WORDS = ("ruok", "isro", "gtmk", "crst", "srst", "dirs", "hash", "srvr", "stat", "cons", "conf",
@@ -25,6 +27,7 @@ _REPLACED = (
 )
 _NAMESPACE = re.compile(r"^(zk_[a-z]+_).*_((read|write|quota)[a-z_]*_per_namespace)")
 _PATH = re.compile(r"(=|^\t?)/\S+")
+_EXACT = re.compile(rf"zk_({'|'.join(EXACT)})\t.*")
 _LOP = re.compile(r"lop=[A-Z0-9]+")
 
 
@@ -55,6 +58,8 @@ def shapes(word, text):
 def _shape(word, line):
     if line.startswith(("Zookeeper version:", "zk_version")):
         return line.split(":")[0].split("\t")[0] + " VERSION"
+    if word == "mntr" and _EXACT.fullmatch(line):
+        return line
     line = _NAMESPACE.sub(r"\1NAMESPACE_\2", line)
     # An operation not yet seen has no cxid and NA for a name: a listing of either is one shape.
     line = _LOP.sub("lop=OP", line).replace("lcxid=", "")
