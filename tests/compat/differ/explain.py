@@ -61,7 +61,7 @@ def _kick_by_guess(difference, step):
     """A live connection that Apache ends because another one guessed at its session's password."""
     return (isinstance(step, Connect) and step.session_of is not None
             and step.password is not None and difference.conn != step.conn
-            and difference.left == ("end", "closed") and difference.right == ("end", "open"))
+            and difference.left == ("end", "closed") and difference.right[0] == "reply")
 
 
 def _lines(difference, _step):
