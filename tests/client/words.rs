@@ -138,7 +138,7 @@ async fn crst_forgets_what_connections_did_and_srst_what_the_server_did() {
         assert_eq!(metric(&server, name), "0", "{name}");
     }
     assert_eq!(metric(&server, "min_client_response_size"), "-1");
-    assert_eq!(metric(&server, "znode_count"), "5", "what is so is not counted");
+    assert_eq!(metric(&server, "znode_count"), "6", "what is so is not counted");
     client.close().await;
 }
 

@@ -28,6 +28,7 @@ _REPLACED = (
 _NAMESPACE = re.compile(r"^(zk_[a-z]+_).*_((read|write|quota)[a-z_]*_per_namespace)")
 _PATH = re.compile(r"(=|^\t?)/\S+")
 _EXACT = re.compile(rf"zk_({'|'.join(EXACT)})\t.*")
+_DIGEST = re.compile(r"[0-9a-f]+: -?[0-9]+")
 _LOP = re.compile(r"lop=[A-Z0-9]+")
 
 
@@ -58,6 +59,8 @@ def shapes(word, text):
 def _shape(word, line):
     if line.startswith(("Zookeeper version:", "zk_version")):
         return line.split(":")[0].split("\t")[0] + " VERSION"
+    if word == "hash":
+        return _DIGEST.sub("ZXID: DIGEST", line)
     if word == "mntr" and _EXACT.fullmatch(line):
         return line
     line = _NAMESPACE.sub(r"\1NAMESPACE_\2", line)
@@ -66,4 +69,4 @@ def _shape(word, line):
     for pattern, name in _REPLACED:
         line = pattern.sub(name, line)
     line = line.replace("lop=OP,est=N,to=N,HEX,", "lop=OP,est=N,to=N,")
-    return line if word == "hash" else _PATH.sub(r"\1PATH", line)
+    return _PATH.sub(r"\1PATH", line)
