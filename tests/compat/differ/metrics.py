@@ -1,14 +1,15 @@
 """Metrics of `mntr`: those that both servers count alike, and those of Apache's that Ostler does
 not tell; ops/metrics.md gives the reasons.
 
-What lives here: their names, and the shapes of the lines (words.py) of the latter. Callers: words.py,
-explain.py. A metric that both servers tell must not stand among those left out, and one that only
-Ostler tells has no place anywhere. One that is in neither list is compared by its presence alone:
-its number is of the clock, of the machine, or of how the work was cut up.
+What lives here: their names, and the shapes of the lines (words.py) of the latter. Callers:
+words.py, explain.py. A metric that both servers tell must not stand among those left out, and one
+that only Ostler tells has no place anywhere. One that is in neither list is compared by its
+presence alone: its number is of the clock, of the machine, or of how the work was cut up; and
+Apache loses count of approximate_data_size when the counters of a quota change.
 """
 
 EXACT = """
-approximate_data_size connection_rejected ephemerals_count global_sessions num_alive_connections
+connection_rejected ephemerals_count global_sessions num_alive_connections
 outstanding_requests server_state sessionless_connections_expired snapshot_error_count
 stale_sessions_expired watch_count znode_count
 """.split()
