@@ -141,7 +141,8 @@ pub(super) struct Server {
     questions: VecDeque<Question>,
     /// Of snapshots being read: what they are exact at, and pieces read.
     reading: BTreeMap<ServerId, (Zxid, u64)>,
-    receiving: Zxid,
+    /// The snapshot being received, and how many pieces of it there are.
+    receiving: (Zxid, u64),
     pub(super) serving: Option<Reign>,
     /// How many of the chosen this server was given.
     pub(super) given: usize,
@@ -173,6 +174,29 @@ pub(super) struct World {
     serial: u64,
     /// Whether elections take place; else candidates are named from outside.
     elects: bool,
+}
+
+/// Pieces of every snapshot.
+const PIECES: u64 = 3;
+
+fn piece(zxid: Zxid, number: u64) -> Bytes {
+    Bytes::from(std::format!("piece {number} of {zxid}"))
+}
+
+impl Server {
+    /// The next piece of what is being read; nothing useful for what is no longer.
+    fn piece(&mut self, learner: ServerId) -> MemberInput {
+        let Some((zxid, pieces)) = self.reading.get_mut(&learner) else {
+            return MemberInput::SnapshotUnreadable { learner };
+        };
+        *pieces += 1;
+        let (zxid, pieces) = (*zxid, *pieces);
+        let last = pieces == PIECES;
+        if last {
+            self.reading.remove(&learner);
+        }
+        MemberInput::SnapshotRead { learner, zxid, bytes: piece(zxid, pieces), last }
+    }
 }
 
 pub(super) fn id(server: u64) -> ServerId {
@@ -243,7 +267,7 @@ impl World {
             has_slow_disk: false,
             questions: VecDeque::new(),
             reading: BTreeMap::new(),
-            receiving: Zxid::ZERO,
+            receiving: (Zxid::ZERO, 0),
             serving: None,
             given,
             tokens: BTreeMap::new(),
@@ -394,17 +418,7 @@ impl World {
             Question::History(reader, after) => {
                 MemberInput::History(reader, state.disk.image.history(after))
             }
-            Question::Snapshot(learner) => {
-                let snapshot = state.disk.image.snapshot;
-                let (zxid, pieces) = state.reading.entry(learner).or_insert((snapshot, 0));
-                *pieces += 1;
-                let (zxid, last) = (*zxid, *pieces == 3);
-                if last {
-                    state.reading.remove(&learner);
-                }
-                let bytes = Bytes::from_static(b"piece");
-                MemberInput::SnapshotRead { learner, zxid, bytes, last }
-            }
+            Question::Snapshot(learner) => state.piece(learner),
             Question::Installed(zxid) => MemberInput::SnapshotInstalled(zxid),
             Question::Delivered(zxid) => MemberInput::Delivered(zxid),
         };
@@ -543,17 +557,25 @@ impl World {
                     self.ask(server, Question::History(reader, after));
                 }
                 MemberEffect::OpenSnapshot(learner) => {
-                    self.server(server).reading.remove(&learner);
+                    let snapshot = self.servers[&server].disk.image.snapshot;
+                    self.server(server).reading.insert(learner, (snapshot, 0));
                     self.ask(server, Question::Snapshot(learner));
                 }
                 MemberEffect::ReadSnapshot(learner) => {
+                    assert!(self.servers[&server].reading.contains_key(&learner), "not open");
                     self.ask(server, Question::Snapshot(learner));
                 }
-                MemberEffect::CloseSnapshot(_) => {}
-                MemberEffect::BeginSnapshot(zxid) => self.server(server).receiving = zxid,
-                MemberEffect::WriteSnapshot { last, .. } => {
+                MemberEffect::CloseSnapshot(learner) => {
+                    self.server(server).reading.remove(&learner);
+                }
+                MemberEffect::BeginSnapshot(zxid) => self.server(server).receiving = (zxid, 0),
+                MemberEffect::WriteSnapshot { bytes, last } => {
+                    let (zxid, pieces) = &mut self.server(server).receiving;
+                    *pieces += 1;
+                    let expected = piece(*zxid, *pieces);
+                    assert_eq!((&bytes, last), (&expected, *pieces == PIECES), "wrong piece");
+                    let zxid = *zxid;
                     if last {
-                        let zxid = self.server(server).receiving;
                         self.ask(server, Question::Installed(zxid));
                     }
                 }

@@ -133,6 +133,9 @@ impl Ground {
         window_bytes: usize,
     ) -> Self {
         let electorate = Electorate::new(me, membership);
+        // Of one epoch the promise stays what it was, also if another server was followed in it.
+        let is_older = recovered.accepted.epoch < recovered.current.epoch;
+        let accepted = if is_older { recovered.current } else { recovered.accepted };
         // Nobody else can use the window of a server that has nobody else.
         let window_bytes = if electorate.members.len() > 1 { window_bytes } else { 0 };
         Self {
@@ -140,7 +143,7 @@ impl Ground {
             electorate,
             timing,
             now: Now::default(),
-            accepted: recovered.accepted.max(recovered.current),
+            accepted,
             current: recovered.current,
             window: Window::new(recovered.last),
             window_bytes,
