@@ -34,6 +34,20 @@ pub(crate) fn stop_at_log_error(logger: &Logger, error: &LogError) -> ! {
     leave(code)
 }
 
+/// The protocol's invariants no longer hold here: another server or this one's disk lied.
+pub(crate) fn stop_at_broken_invariant(logger: &Logger, reason: &str) -> ! {
+    crit!(logger, "this server must not go on, stopping"; "reason" => reason,
+        "exit" => EXIT_PANIC);
+    leave(EXIT_PANIC)
+}
+
+/// The state of this server cannot be had any more; a restart finds out what can.
+pub(crate) fn stop_at_unusable_snapshot(logger: &Logger, error: &dyn std::error::Error) -> ! {
+    crit!(logger, "a leader's snapshot cannot be taken over, stopping";
+        "error" => %error, "exit" => EXIT_DISK);
+    leave(EXIT_DISK)
+}
+
 /// Makes any panic end the process with [`EXIT_PANIC`], once it has been logged.
 pub(crate) fn stop_at_panic(logger: Logger) {
     std::panic::set_hook(Box::new(move |panic| {
@@ -50,4 +64,25 @@ pub(crate) fn stop_at_panic(logger: Logger) {
 fn leave(code: i32) -> ! {
     std::thread::sleep(std::time::Duration::from_millis(100));
     std::process::exit(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// Set in the process that is meant to end.
+    const CHILD: &str = "OSTLER_TEST_PANICS";
+
+    #[test]
+    fn a_panic_ends_the_process_with_its_code() {
+        if std::env::var_os(CHILD).is_some() {
+            stop_at_panic(Logger::root(slog::Discard, slog::o!()));
+            panic!("on purpose");
+        }
+        let me = std::env::current_exe().expect("a test has a binary");
+        let name = "fatal::tests::a_panic_ends_the_process_with_its_code";
+        let status = Command::new(me).args(["--exact", name]).env(CHILD, "1").output();
+        assert_eq!(status.expect("it runs").status.code(), Some(EXIT_PANIC));
+    }
 }

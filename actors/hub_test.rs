@@ -4,6 +4,7 @@
 use crate::clock::Clock;
 use crate::counters::{Counters, Measures};
 use crate::hub::{Hub, Shared};
+use crate::links::Links;
 use crate::postbox::{Post, Postboxes};
 use crate::room::{Deliver, Inspect};
 use crate::settings::Settings;
@@ -94,6 +95,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
     let plan = Plan {
         settings: &Settings::default(),
         rooms: switchboard,
+        links: Links::default(),
         postboxes: Postboxes::new(2),
         view: ReadView::new(Tree::new(Rules::default(), 1)),
         counters: Arc::new(Counters::new(2, Measures::default())),

@@ -6,12 +6,11 @@ use crate::disk::DirectoryDisk;
 use crate::fatal;
 use crate::room::Perform;
 use crate::switchboard::Switchboard;
-use ostler_core::log::{Entry, Log, LogError};
+use ostler_core::log::{Log, LogError};
 use ostler_core::rooms::log_writer::{Effect, Input, LogWriter, QUIET_MS};
-use ostler_core::rooms::pipeline::Proposal;
-use ostler_core::rooms::{peer, pipeline};
-use ostler_core::types::{Epoch, ServerId};
-use ostler_core::zab::{Origin, Reign};
+use ostler_core::rooms::pipeline;
+use ostler_core::types::Zxid;
+use ostler_core::zab::{HISTORY_CHUNK_BYTES, HistoryReader};
 use slog::{Logger, info};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +18,6 @@ use std::time::{Duration, Instant};
 pub(crate) struct LogWriterRoom {
     pub(crate) log: Log<DirectoryDisk>,
     pub(crate) rooms: Switchboard,
-    pub(crate) server: ServerId,
     pub(crate) snapshots_kept: usize,
     pub(crate) flush_due: bool,
     /// Transactions written since the last sync.
@@ -31,20 +29,22 @@ pub(crate) struct LogWriterRoom {
 impl Perform<LogWriter> for LogWriterRoom {
     fn perform(&mut self, effect: Effect, again: &mut Vec<Input>) {
         match effect {
-            Effect::Write(proposals) => {
-                self.unsynced += proposals.len() as u64;
+            Effect::Write { committed, orders } => {
+                self.unsynced += orders.len() as u64;
                 let started = Instant::now();
-                self.must(|room| room.write(&proposals));
+                self.log.note_committed(committed);
+                self.must(|room| orders.iter().try_for_each(|order| room.log.order(order)));
                 self.counters.measures.lock().append_us.observe(micros(started.elapsed()));
             }
-            Effect::WriteEpoch(epoch) => self.must(|room| room.write_epoch(epoch)),
+            Effect::ReadHistory { reader, after } => {
+                self.must(|room| room.read_history(reader, after));
+            }
             Effect::ScheduleFlush => self.flush_due = true,
             Effect::Sync => {
                 self.sync();
                 again.push(Input::Synced);
             }
-            Effect::Flushed(zxid) => self.rooms.pipeline(pipeline::Input::Flushed(zxid)),
-            Effect::EpochRecorded(epoch) => self.rooms.peer(peer::Input::EpochRecorded(epoch)),
+            Effect::Durable(mark) => self.rooms.pipeline(pipeline::Input::Durable(mark)),
             Effect::Purge(zxid) => {
                 self.must(|room| room.note_snapshot(zxid));
                 self.must(Self::purge);
@@ -87,21 +87,13 @@ impl LogWriterRoom {
         });
     }
 
-    fn write(&mut self, proposals: &[Proposal]) -> Result<(), LogError> {
-        for Proposal { zxid, time_ms, payload } in proposals {
-            let origin = Origin::default();
-            self.log.append(Entry { zxid: *zxid, time_ms: *time_ms, origin, payload })?;
-        }
+    fn read_history(&mut self, reader: HistoryReader, after: Zxid) -> Result<(), LogError> {
+        let history = self.log.history(after, HISTORY_CHUNK_BYTES)?;
+        self.rooms.pipeline(pipeline::Input::History(reader, history));
         Ok(())
     }
 
-    fn write_epoch(&mut self, epoch: Epoch) -> Result<(), LogError> {
-        let reign = Reign { epoch, leader: self.server };
-        self.log.accept(reign)?;
-        self.log.commit_stage(reign)
-    }
-
-    fn note_snapshot(&mut self, zxid: ostler_core::types::Zxid) -> Result<(), LogError> {
+    fn note_snapshot(&mut self, zxid: Zxid) -> Result<(), LogError> {
         self.log.note_snapshot(zxid)?;
         self.log.roll()
     }

@@ -1,21 +1,24 @@
 //! Room of the peer machine.
 
+use crate::links::Links;
 use crate::room::Perform;
 use crate::switchboard::Switchboard;
 use ostler_core::rooms::peer::{Effect, Input, Peer};
-use ostler_core::rooms::{log_writer, pipeline};
+use ostler_core::rooms::pipeline;
+use ostler_core::wire::peer::LinkMessage;
 
 pub(crate) struct PeerRoom {
     pub(crate) rooms: Switchboard,
+    pub(crate) links: Links,
 }
 
 impl Perform<Peer> for PeerRoom {
     fn perform(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
-            Effect::RecordEpoch(epoch) => {
-                self.rooms.log_writer(log_writer::Input::RecordEpoch(epoch));
+            Effect::Send(to, notification) => {
+                self.links.send(to, &LinkMessage::Election(notification));
             }
-            Effect::Lead(epoch) => self.rooms.pipeline(pipeline::Input::Lead { epoch }),
+            Effect::Try(leader) => self.rooms.pipeline(pipeline::Input::Try(leader)),
         }
     }
 }

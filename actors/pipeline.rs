@@ -1,34 +1,77 @@
 //! Room of the proposal pipeline.
 
-use crate::clock::wall_ms;
+use crate::clock::{Clock, wall_ms};
 use crate::counters::Counters;
+use crate::fatal;
+use crate::links::Links;
 use crate::postbox::{Post, Postboxes};
 use crate::room::Perform;
-use crate::switchboard::Switchboard;
-use ostler_core::rooms::log_writer;
+use crate::switchboard::{SnapshotWork, Switchboard};
 use ostler_core::rooms::pipeline::{Committed, CommittedBody, Effect, Input, Pipeline};
-use ostler_core::rooms::tree_store;
+use ostler_core::rooms::{log_writer, peer, session_sweeper, tree_store};
+use ostler_core::types::{ServerId, SessionId};
+use ostler_core::wire::peer::LinkMessage;
+use ostler_core::zab::Reign;
+use slog::{Logger, info};
 use std::sync::Arc;
 
 pub(crate) struct PipelineRoom {
+    pub(crate) me: ServerId,
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) links: Links,
+    pub(crate) clock: Clock,
+    pub(crate) logger: Logger,
 }
 
 impl Perform<Pipeline> for PipelineRoom {
     fn perform(&mut self, effect: Effect, _: &mut Vec<Input>) {
         match effect {
-            Effect::Append(proposals) => {
-                self.rooms.log_writer(log_writer::Input::Append(proposals));
+            Effect::Send(to, message) => self.links.send(to, &LinkMessage::Pipeline(message)),
+            Effect::Disconnect(peer) => self.links.disconnect(peer),
+            Effect::Log { mark, committed, orders } => {
+                self.rooms.log_writer(log_writer::Input::Orders { mark, committed, orders });
             }
             Effect::Commit(batch) => {
                 self.measure(&batch);
                 self.rooms.tree_store(tree_store::Input::Commit(batch));
             }
+            Effect::Load(zxid) => {
+                self.rooms.tree_store(tree_store::Input::Replacing);
+                self.rooms.snapshot_writer(SnapshotWork::Load(zxid));
+            }
             Effect::Kick(connections) => {
                 self.postboxes.post(connections.into_iter().map(Post::Kick));
             }
+            Effect::Look { epoch, last } => self.look(epoch, last),
+            Effect::Serving(reign) => self.serving(reign),
+            Effect::Suspended => self.suspended(),
+            Effect::Touch(sessions) => self.touch(sessions),
+            Effect::Renew { session, timeout_ms } => {
+                let at = self.clock.mono_ms();
+                let attached = session_sweeper::Input::Attached { session, timeout_ms, at };
+                self.rooms.session_sweeper(attached);
+            }
+            Effect::ReadHistory(reader, after) => {
+                self.rooms.log_writer(log_writer::Input::ReadHistory { reader, after });
+            }
+            Effect::OpenSnapshot(learner) => {
+                self.rooms.snapshot_writer(SnapshotWork::Open(learner));
+            }
+            Effect::ReadSnapshot(learner) => {
+                self.rooms.snapshot_writer(SnapshotWork::Read(learner));
+            }
+            Effect::CloseSnapshot(learner) => {
+                self.rooms.snapshot_writer(SnapshotWork::Close(learner));
+            }
+            Effect::BeginSnapshot(zxid) => {
+                self.rooms.snapshot_writer(SnapshotWork::Receive(zxid));
+            }
+            Effect::WriteSnapshot { bytes, last } => {
+                self.rooms.snapshot_writer(SnapshotWork::Received { bytes, last });
+            }
+            Effect::Halt(reason) => fatal::stop_at_broken_invariant(&self.logger, reason),
         }
     }
 }
@@ -45,8 +88,37 @@ impl PipelineRoom {
                     let age = u64::try_from(now - proposal.time_ms).unwrap_or_default();
                     measures.propagation_ms.observe_many(age, 1);
                 }
-                CommittedBody::Travel(_) | CommittedBody::Attach { .. } => {}
+                CommittedBody::Travel(_)
+                | CommittedBody::Claim(_)
+                | CommittedBody::Attach { .. } => {}
             }
         }
+    }
+
+    fn look(&self, epoch: ostler_core::types::Epoch, last: ostler_core::types::Zxid) {
+        info!(self.logger, "looking for a leader"; "epoch" => epoch.0, "zxid" => %last,
+            "links" => ?self.links.up());
+        self.rooms.peer(peer::Input::Look { epoch, last });
+    }
+
+    fn serving(&self, reign: Reign) {
+        let leads = reign.leader == self.me;
+        info!(self.logger, "serving"; "as" => if leads { "leader" } else { "follower" },
+            "epoch" => reign.epoch.0, "leader" => reign.leader.0);
+        self.rooms.peer(peer::Input::Settled(reign));
+        let clocks =
+            if leads { session_sweeper::Input::Resume } else { session_sweeper::Input::Follow };
+        self.rooms.session_sweeper(clocks);
+    }
+
+    fn suspended(&self) {
+        info!(self.logger, "no leader; clients keep their connections, writes wait");
+        self.rooms.session_sweeper(session_sweeper::Input::Pause);
+    }
+
+    fn touch(&self, sessions: Vec<(SessionId, u32)>) {
+        let now = self.clock.mono_ms();
+        let heard = sessions.into_iter().map(|(id, ago)| (id, now.saturating_sub(ago.into())));
+        self.rooms.session_sweeper(session_sweeper::Input::Touched(heard.collect()));
     }
 }

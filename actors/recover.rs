@@ -7,8 +7,9 @@ use crate::settings::Settings;
 use ostler_core::log::snapshot::Reader;
 use ostler_core::log::{Entry, Log, LogError, LogSettings, Recovered};
 use ostler_core::tree::{Effects, Loader, Rules, Tree, Txn};
-use ostler_core::types::{Epoch, Zxid};
+use ostler_core::types::Zxid;
 use ostler_core::wire::txn;
+use ostler_core::zab;
 use slog::{Logger, info, warn};
 use std::time::Instant;
 
@@ -19,8 +20,8 @@ pub(crate) struct Recovery {
     pub(crate) tree: Tree,
     /// Transactions behind the snapshot.
     pub(crate) replayed: u64,
-    /// The highest epoch that was promised or used.
-    pub(crate) epoch: Epoch,
+    /// What the protocol has to know.
+    pub(crate) recovered: zab::Recovered,
     /// How long it took.
     pub(crate) measures: Measures,
 }
@@ -42,15 +43,25 @@ pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, 
     let mut tree = load(&disk, recovered.snapshot, settings)?;
     measures.snapshot_load_us.observe(micros(loading.elapsed()));
     let replaying = Instant::now();
-    let replayed = replay(&mut log, &mut tree)?;
+    // What may not be committed has no place in the tree, unless this server decides alone.
+    let committed =
+        if settings.ensemble.is_some() { recovered.committed } else { recovered.last_zxid };
+    let (replayed, time_ms) = replay(&mut log, &mut tree, committed)?;
     measures.replay_us.observe(micros(replaying.elapsed()));
     measures.replayed.observe(replayed);
     measures.recovery_us.observe(micros(started.elapsed()));
     info!(logger, "recovered"; "zxid" => %tree.last_applied(), "znodes" => tree.znode_count(),
         "snapshot" => recovered.snapshot.map(|zxid| zxid.to_string()), "replayed" => replayed,
         "ms" => started.elapsed().as_millis());
-    let epoch = recovered.accepted.epoch.max(log.last_zxid().epoch());
-    Ok(Recovery { log, disk, tree, replayed, epoch, measures })
+    let recovered = zab::Recovered {
+        accepted: recovered.accepted,
+        current: recovered.current,
+        last: recovered.last_zxid,
+        time_ms,
+        committed,
+        delivered: tree.last_applied(),
+    };
+    Ok(Recovery { log, disk, tree, replayed, recovered, measures })
 }
 
 fn report(recovered: &Recovered, logger: &Logger) {
@@ -64,7 +75,8 @@ fn report(recovered: &Recovered, logger: &Logger) {
     }
 }
 
-fn load(
+/// The tree of a snapshot, or an empty one without.
+pub(crate) fn load(
     disk: &DirectoryDisk,
     snapshot: Option<Zxid>,
     settings: &Settings,
@@ -86,12 +98,22 @@ fn load(
     loader.finish(zxid).map_err(contradiction)
 }
 
-fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, LogError> {
-    let mut replayed = 0;
+/// Applies what is committed; returns how many transactions that were, and the time of the last
+/// one in the log.
+fn replay(
+    log: &mut Log<DirectoryDisk>,
+    tree: &mut Tree,
+    committed: Zxid,
+) -> Result<(u64, i64), LogError> {
+    let (mut replayed, mut last_ms) = (0, 0);
     let mut effects = Effects::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
         let Entry { zxid, time_ms, payload, .. } = entry;
+        last_ms = time_ms;
+        if zxid > committed {
+            return Ok(());
+        }
         let payload = txn::decode(payload)
             .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
         let (session, ids, op) = (payload.session, &payload.ids, payload.op);
@@ -100,7 +122,7 @@ fn replay(log: &mut Log<DirectoryDisk>, tree: &mut Tree) -> Result<u64, LogError
         replayed += 1;
         Ok(())
     })?;
-    Ok(replayed)
+    Ok((replayed, last_ms))
 }
 
 /// Random bytes of the system.

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::ensemble;
 use crate::fatal;
 use crate::hub::Shared;
 use crate::listener::{Limits, accept, open_hub};
@@ -53,6 +54,17 @@ pub enum ServeError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// The port for other members of the ensemble cannot be bound.
+    #[error(
+        "cannot listen for other members on {address}: {source}; stop what uses it, or correct \
+         this server's own address among the members"
+    )]
+    BindPeers {
+        /// As the settings name it.
+        address: String,
+        /// The system's reason.
+        source: std::io::Error,
+    },
     /// The operating system refused something a server cannot do without.
     #[error("the operating system refused: {0}")]
     System(#[from] std::io::Error),
@@ -64,7 +76,7 @@ impl ServeError {
         match self {
             Self::Log(error) => error.exit_code(),
             Self::Snapshot { .. } => 65,
-            Self::Bind { .. } => 14,
+            Self::Bind { .. } | Self::BindPeers { .. } => 14,
             Self::System(_) => 1,
         }
     }
@@ -82,20 +94,28 @@ pub fn serve(settings: Settings, logger: Logger) -> Result<(), ServeError> {
 async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
     // The ports first: a second server on the same port must not touch anything.
     let listeners = bind(&settings)?;
+    let peers = ensemble::bind(&settings)?;
     let parts = wiring::split(recover(&settings, &logger)?);
     fatal::stop_at_panic(logger.clone());
     let plan = Plan {
         settings: &settings,
         rooms: Switchboard::default(),
         postboxes: Postboxes::new(settings.connection_arbiters),
+        links: ensemble::links(&settings),
         view: parts.view.clone(),
         counters: Arc::new(Counters::new(settings.connection_arbiters, parts.measures)),
         clock: Clock::start(),
         hash_seed: u64::from_le_bytes(random()),
         logger: &logger,
     };
-    let (arbiters, rooms) = wiring::start(&plan, parts.log, parts.disk, parts.replayed);
-    wiring::awaken(&plan, parts.epoch);
+    let (arbiters, rooms) =
+        wiring::start(&plan, parts.log, parts.disk, parts.replayed, parts.recovered);
+    wiring::awaken(&plan);
+    if let Some(listener) = peers {
+        let (links, rooms) = (plan.links.clone(), plan.rooms.clone());
+        let spine = arbiters.spine.handle();
+        ensemble::open_links(&settings, links, rooms, listener, &spine, &logger)?;
+    }
     let doors = open_doors(&plan, &rooms, listeners);
     info!(logger, "serving"; "addresses" => ?settings.client_address,
         "data_dir" => %settings.data_dir.display());
@@ -160,6 +180,8 @@ fn open_doors(plan: &Plan<'_>, rooms: &Rooms, listeners: Vec<TcpListener>) -> Ve
 }
 
 fn start_timers(plan: &Plan<'_>) {
+    let (timing, alone) = (ensemble::timing(plan.settings), plan.settings.ensemble.is_none());
+    actix_rt::spawn(ensemble::tick(timing, alone, plan.rooms.clone()));
     let tick = Duration::from_millis((u64::from(plan.settings.tick_ms) / 10).clamp(10, 200));
     let rooms = plan.rooms.clone();
     actix_rt::spawn(async move {

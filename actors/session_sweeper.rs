@@ -25,6 +25,7 @@ impl Perform<SessionSweeper> for SessionSweeperRoom {
                 let payloads = sessions.into_iter().map(close_session).collect();
                 self.rooms.pipeline(pipeline::Input::Propose(payloads));
             }
+            Effect::Report(sessions) => self.rooms.pipeline(pipeline::Input::Touched(sessions)),
         }
     }
 }

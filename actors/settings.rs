@@ -4,12 +4,13 @@
 //! value, and hands the finished [`Settings`] to `serve`. The rooms copy the
 //! fields they need and never ask again.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use ostler_core::types::ServerId;
 use ostler_core::types::limits::FRAME_BYTES_DEFAULT;
+use ostler_core::zab::quorum::Role;
 
 /// Everything one server needs to know, checked and in the units the rooms use.
 ///
@@ -68,6 +69,8 @@ pub struct Settings {
     pub reap_per_minute: u32,
     /// Age at which a container that never had a child is removed, in milliseconds; 0: never.
     pub never_used_ms: i64,
+    /// Who decides together with this server; `None` when it stands alone.
+    pub ensemble: Option<EnsembleSettings>,
     /// This server's number in the log and in what monitors read.
     pub server: ServerId,
     /// Threads that own client sockets, at least 1 and at most 256.
@@ -132,10 +135,59 @@ impl Default for Settings {
             reap_interval_ms: 60_000,
             reap_per_minute: 10_000,
             never_used_ms: 0,
+            ensemble: None,
             server: ServerId(1),
             connection_arbiters: 1,
             config_text: String::new(),
         }
+    }
+}
+
+/// The ensemble a server belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnsembleSettings {
+    /// All members, this server among them.
+    pub members: BTreeMap<ServerId, MemberSettings>,
+    /// How often a leader pings, in milliseconds.
+    pub heartbeat_ms: u64,
+    /// Silence after which a leader or a learner is given up, in milliseconds.
+    pub silence_ms: u64,
+    /// How long joining a leader may go on without progress, in milliseconds.
+    pub join_ms: u64,
+    /// How long a candidate that has a quorum waits for a better one, in milliseconds.
+    pub finalize_ms: u64,
+    /// History kept in memory for learners that fall behind, in bytes of payload.
+    pub window_bytes: usize,
+}
+
+/// One member of an ensemble.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberSettings {
+    /// What it does.
+    pub role: Role,
+    /// Where other members reach it: host and port, resolved whenever it is dialled.
+    pub address: String,
+}
+
+impl EnsembleSettings {
+    /// Its members with the usual times: a silent leader is given up after a second, a dead one
+    /// at once.
+    pub fn new(members: BTreeMap<ServerId, MemberSettings>) -> Self {
+        Self {
+            members,
+            heartbeat_ms: 100,
+            silence_ms: 1000,
+            join_ms: 20_000,
+            finalize_ms: 20,
+            window_bytes: 64 << 20,
+        }
+    }
+
+    /// A number that differs, as far as hashing goes, between ensembles of different members.
+    pub fn digest(&self) -> u64 {
+        let names: Vec<_> =
+            self.members.iter().map(|(id, member)| format!("{}:{:?}", id.0, member.role)).collect();
+        xxhash_rust::xxh3::xxh3_64(names.join(",").as_bytes())
     }
 }
 

@@ -6,6 +6,7 @@
 use crate::counters::{Counters, micros};
 use crate::disk::DirectoryDisk;
 use crate::room::Deliver;
+use crate::snapshot_transfer::Transfers;
 use crate::switchboard::{SnapshotWork, Switchboard};
 use actix::{Actor, Context, Handler};
 use ostler_core::log::LogError;
@@ -22,6 +23,7 @@ pub(crate) struct SnapshotWriter {
     pub(crate) logger: Logger,
     pub(crate) counters: Arc<Counters>,
     pub(crate) current: Option<Current>,
+    pub(crate) transfers: Transfers,
 }
 
 /// The snapshot being written.
@@ -40,7 +42,8 @@ impl Handler<Deliver<SnapshotWork>> for SnapshotWriter {
 
     fn handle(&mut self, Deliver(work): Deliver<SnapshotWork>, _: &mut Context<Self>) {
         let report = match self.perform(work) {
-            Ok(report) => report,
+            Ok(None) => return,
+            Ok(Some(report)) => report,
             Err(failure) => {
                 error!(self.logger, "the snapshot was given up"; "error" => %failure);
                 if let Some(current) = self.current.take()
@@ -56,17 +59,29 @@ impl Handler<Deliver<SnapshotWork>> for SnapshotWriter {
 }
 
 impl SnapshotWriter {
-    fn perform(&mut self, work: SnapshotWork) -> Result<tree_store::Input, LogError> {
+    fn perform(&mut self, work: SnapshotWork) -> Result<Option<tree_store::Input>, LogError> {
         match work {
+            SnapshotWork::Abandon => {
+                if let Some(current) = self.current.take() {
+                    current.writer.abandon()?;
+                }
+                return Ok(Some(tree_store::Input::SnapshotFailed));
+            }
+            SnapshotWork::Open(learner) => self.transfers.open(learner),
+            SnapshotWork::Read(learner) => self.transfers.read(learner),
+            SnapshotWork::Close(learner) => self.transfers.close(learner),
+            SnapshotWork::Receive(zxid) => self.transfers.receive(zxid),
+            SnapshotWork::Received { bytes, last } => self.transfers.received(&bytes, last),
+            SnapshotWork::Load(zxid) => self.transfers.load(zxid),
             SnapshotWork::Begin(zxid) => {
                 let writer = Writer::create(self.disk.clone(), zxid)?;
                 self.current = Some(Current { zxid, writer, started: Instant::now() });
-                Ok(tree_store::Input::SliceTaken)
+                return Ok(Some(tree_store::Input::SliceTaken));
             }
             SnapshotWork::Slice(slice) => {
                 let current = self.current.as_mut().expect("a slice follows its beginning");
                 current.writer.chunk(&slice)?;
-                Ok(tree_store::Input::SliceTaken)
+                return Ok(Some(tree_store::Input::SliceTaken));
             }
             SnapshotWork::End => {
                 let current = self.current.take().expect("an end follows its beginning");
@@ -76,8 +91,9 @@ impl SnapshotWriter {
                 self.counters.measures.lock().snapshot_us.observe(micros(started.elapsed()));
                 info!(self.logger, "snapshot taken"; "zxid" => %zxid, "bytes" => bytes);
                 self.rooms.log_writer(log_writer::Input::SnapshotPublished(zxid));
-                Ok(tree_store::Input::SnapshotDone)
+                return Ok(Some(tree_store::Input::SnapshotDone));
             }
         }
+        Ok(None)
     }
 }

@@ -1,6 +1,7 @@
 //! Room of the tree store.
 
 use crate::clock::Clock;
+use crate::counters::Counters;
 use crate::postbox::{Post, Postboxes};
 use crate::room::Perform;
 use crate::switchboard::{SnapshotWork, Switchboard};
@@ -9,10 +10,12 @@ use ostler_core::rooms::tree_store::{Effect, Input, TreeStore};
 use ostler_core::rooms::{pipeline, session_sweeper, watch_fanout};
 use ostler_core::tree::{QuotaExceeded, QuotaKind};
 use slog::{Logger, warn};
+use std::sync::Arc;
 
 pub(crate) struct TreeStoreRoom {
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
     pub(crate) logger: Logger,
 }
@@ -26,22 +29,23 @@ impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
             Effect::Attached(connection, attached) => {
                 self.postboxes.post([Post::Attached(connection, attached)]);
             }
-            Effect::Opened(sessions) => {
+            Effect::Opened(sessions, zxid) => {
                 for (session, timeout_ms, _) in &sessions {
                     let (session, timeout_ms) = (*session, *timeout_ms);
                     self.rooms
                         .session_sweeper(session_sweeper::Input::Opened { session, timeout_ms });
                 }
                 let owned = sessions.into_iter().filter_map(|(s, _, c)| Some((s, c?))).collect();
-                self.rooms.pipeline(pipeline::Input::Opened(owned));
+                self.rooms.pipeline(pipeline::Input::Opened(owned, zxid));
             }
-            Effect::Renewed(session, timeout_ms) => {
+            Effect::Renewed { session, timeout_ms, connection, at: zxid } => {
                 let at = self.clock.mono_ms();
                 self.rooms.session_sweeper(session_sweeper::Input::Attached {
                     session,
                     timeout_ms,
                     at,
                 });
+                self.rooms.pipeline(pipeline::Input::Attached(session, connection, zxid));
             }
             Effect::Ended(sessions) => {
                 for session in &sessions {
@@ -53,6 +57,13 @@ impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
             Effect::SnapshotBegin(zxid) => self.rooms.snapshot_writer(SnapshotWork::Begin(zxid)),
             Effect::SnapshotSlice(slice) => self.rooms.snapshot_writer(SnapshotWork::Slice(slice)),
             Effect::SnapshotEnd => self.rooms.snapshot_writer(SnapshotWork::End),
+            Effect::SnapshotVoid => self.rooms.snapshot_writer(SnapshotWork::Abandon),
+            Effect::Replaced(zxid, sessions) => {
+                let all: Vec<_> = self.counters.connections.iter().map(|c| *c.key()).collect();
+                self.postboxes.post(all.into_iter().map(Post::Kick));
+                self.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
+                self.rooms.pipeline(pipeline::Input::Loaded(zxid));
+            }
             Effect::Propose(payloads) => self.rooms.pipeline(pipeline::Input::Propose(payloads)),
             Effect::QuotasExceeded(quotas) => quotas.iter().for_each(|quota| self.warn(quota)),
         }

@@ -2,14 +2,18 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::ensemble;
+use crate::links::Links;
 use crate::log_writer::LogWriterRoom;
 use crate::peer::PeerRoom;
 use crate::pipeline::PipelineRoom;
 use crate::postbox::Postboxes;
 use crate::recover::Recovery;
+use crate::recover::random;
 use crate::room::{Inspect, Room};
 use crate::session_sweeper::SessionSweeperRoom;
 use crate::settings::Settings;
+use crate::snapshot_transfer::Transfers;
 use crate::snapshot_writer::SnapshotWriter;
 use crate::switchboard::Switchboard;
 use crate::tree_store::TreeStoreRoom;
@@ -18,12 +22,13 @@ use crate::watch_fanout::WatchFanoutRoom;
 use actix::{Actor, Addr, ArbiterHandle, Recipient};
 use actix_rt::Arbiter;
 use ostler_core::rooms::log_writer::LogWriter;
-use ostler_core::rooms::peer::{self, Peer};
-use ostler_core::rooms::pipeline::Pipeline;
+use ostler_core::rooms::peer::Peer;
+use ostler_core::rooms::pipeline::{self, Pipeline, PipelineSettings};
 use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
 use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
 use ostler_core::rooms::watch_fanout::WatchFanout;
 use slog::{Logger, o};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How often connections report the sessions they heard from, as a share of a tick.
@@ -51,6 +56,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
+    pub(crate) links: Links,
     pub(crate) view: ReadView,
     pub(crate) counters: Arc<Counters>,
     pub(crate) clock: Clock,
@@ -70,19 +76,18 @@ pub(crate) fn start(
     log: ostler_core::log::Log<crate::disk::DirectoryDisk>,
     disk: crate::disk::DirectoryDisk,
     replayed: u64,
+    recovered: ostler_core::zab::Recovered,
 ) -> (Arbiters, Rooms) {
     let arbiters =
         Arbiters { spine: Arbiter::new(), log: Arbiter::new(), snapshot: Arbiter::new() };
     let (clock, book) = (plan.clock, plan.rooms.clone());
     let spine = arbiters.spine.handle();
 
-    let room = PipelineRoom {
-        rooms: book.clone(),
-        postboxes: plan.postboxes.clone(),
-        counters: plan.counters.clone(),
-    };
-    let pipeline = settle(&spine, Room::new(Pipeline::default(), room, clock));
-    let peer = settle(&spine, Room::new(Peer::default(), PeerRoom { rooms: book.clone() }, clock));
+    let pipeline = settle(&spine, pipeline(plan, recovered));
+    let membership = ensemble::membership(plan.settings);
+    let peer = Peer::new(plan.settings.server, membership, ensemble::timing(plan.settings));
+    let room = PeerRoom { rooms: book.clone(), links: plan.links.clone() };
+    let peer = settle(&spine, Room::new(peer, room, clock));
     let tree_store = settle(&spine, tree_store(plan, replayed));
     let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone(), view: plan.view.clone() };
     let watch_fanout = settle(&spine, Room::new(WatchFanout::new(plan.hash_seed), fanout, clock));
@@ -91,6 +96,7 @@ pub(crate) fn start(
     let snapshot_writer = settle(
         &arbiters.snapshot.handle(),
         SnapshotWriter {
+            transfers: transfers(plan, disk.clone()),
             disk,
             rooms: book.clone(),
             logger: plan.logger.new(o!("room" => "snapshot")),
@@ -119,12 +125,50 @@ pub(crate) fn start(
 }
 
 /// The first inputs: sessions get their clocks, and the server stands for election.
-pub(crate) fn awaken(plan: &Plan<'_>, epoch: ostler_core::types::Epoch) {
+pub(crate) fn awaken(plan: &Plan<'_>) {
     let sessions = plan
         .view
         .read(|tree| tree.sessions().map(|(id, record)| (id, record.timeout_ms)).collect());
     plan.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
-    plan.rooms.peer(peer::Input::Start { last: epoch });
+    plan.rooms.session_sweeper(session_sweeper::Input::Pause);
+    plan.rooms.pipeline(pipeline::Input::Start);
+}
+
+fn pipeline(
+    plan: &Plan<'_>,
+    recovered: ostler_core::zab::Recovered,
+) -> Room<Pipeline, PipelineRoom> {
+    let settings = plan.settings;
+    let machine = Pipeline::new(PipelineSettings {
+        me: settings.server,
+        membership: ensemble::membership(settings),
+        timing: ensemble::timing(settings),
+        recovered,
+        window_bytes: settings.ensemble.as_ref().map_or(0, |ensemble| ensemble.window_bytes),
+        // Half of the numbers, so that they never run out.
+        first_serial: u64::from_le_bytes(random()) >> 1,
+    });
+    let room = PipelineRoom {
+        me: settings.server,
+        rooms: plan.rooms.clone(),
+        postboxes: plan.postboxes.clone(),
+        links: plan.links.clone(),
+        counters: plan.counters.clone(),
+        clock: plan.clock,
+        logger: plan.logger.new(o!("room" => "pipeline")),
+    };
+    Room::new(machine, room, plan.clock)
+}
+
+fn transfers(plan: &Plan<'_>, disk: crate::disk::DirectoryDisk) -> Transfers {
+    Transfers {
+        disk,
+        settings: Arc::new(plan.settings.clone()),
+        rooms: plan.rooms.clone(),
+        logger: plan.logger.new(o!("room" => "snapshot")),
+        sources: BTreeMap::new(),
+        sink: None,
+    }
 }
 
 fn settle<A>(arbiter: &ArbiterHandle, actor: A) -> Addr<A>
@@ -146,6 +190,7 @@ fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeS
     let room = TreeStoreRoom {
         rooms: plan.rooms.clone(),
         postboxes: plan.postboxes.clone(),
+        counters: plan.counters.clone(),
         clock: plan.clock,
         logger: plan.logger.new(o!("room" => "tree")),
     };
@@ -166,7 +211,6 @@ fn log_writer(
     let room = LogWriterRoom {
         log,
         rooms: plan.rooms.clone(),
-        server: plan.settings.server,
         snapshots_kept: plan.settings.snapshots_kept,
         flush_due: false,
         unsynced: 0,
@@ -178,8 +222,8 @@ fn log_writer(
 
 /// What recovery leaves to the rooms.
 pub(crate) fn split(recovery: Recovery) -> Parts {
-    let Recovery { log, disk, tree, replayed, epoch, measures } = recovery;
-    Parts { log, disk, view: ReadView::new(tree), replayed, epoch, measures }
+    let Recovery { log, disk, tree, replayed, recovered, measures } = recovery;
+    Parts { log, disk, view: ReadView::new(tree), replayed, recovered, measures }
 }
 
 /// See [`split`].
@@ -188,6 +232,6 @@ pub(crate) struct Parts {
     pub(crate) disk: crate::disk::DirectoryDisk,
     pub(crate) view: ReadView,
     pub(crate) replayed: u64,
-    pub(crate) epoch: ostler_core::types::Epoch,
+    pub(crate) recovered: ostler_core::zab::Recovered,
     pub(crate) measures: crate::counters::Measures,
 }

@@ -118,6 +118,7 @@ impl Document {
             directory => PathBuf::from(directory),
         };
         let settings = Settings {
+            ensemble: None,
             data_dir,
             log_dir,
             client_address: self.client.sockets(place, problems),

@@ -80,19 +80,20 @@ fn a_directory_without_permission_is_refused() {
     refuses(&mut daemon, 77, &[&name, "ermission denied", "read and write access"]);
 }
 
-/// Epochs are counted by starts and elections, so the last one never comes by itself: a log that
-/// holds it is the shortest way to a panic in a room.
+/// Epochs are counted by starts and elections, so the last one never comes by itself. A server
+/// that has promised it can begin no other, and says so.
 #[test]
-fn a_panic_in_a_room_ends_the_process() {
+fn used_up_epochs_end_the_process() {
     let mut daemon = Daemon::new();
     let disk = DirectoryDisk::open(&daemon.data(), &daemon.data()).expect("opens");
     let settings = LogSettings { segment_bytes: 1 << 20, server: ServerId(1), directory: [7; 16] };
     let (mut log, _) = Log::open(disk, settings).expect("opens");
-    let last = Epoch(u32::MAX);
-    log.accept(Reign { epoch: last, leader: ServerId(1) }).expect("promises");
+    let last = Reign { epoch: Epoch(u32::MAX), leader: ServerId(1) };
+    log.accept(last).expect("promises");
+    log.commit_stage(last).expect("adopts");
     log.sync().expect("syncs");
     drop(log);
     let (code, told) = daemon.refuses();
     assert_eq!(code, 70, "{told}");
-    assert!(told.contains("a room panicked, stopping") && told.contains("backtrace"), "{told}");
+    assert!(told.contains("must not go on") && told.contains("epochs are used up"), "{told}");
 }

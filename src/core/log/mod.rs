@@ -27,6 +27,7 @@ mod segment;
 pub mod snapshot;
 mod tail;
 mod timeline;
+pub mod transfer;
 mod walk;
 
 #[cfg(test)]

@@ -78,9 +78,14 @@ pub struct Output {
 
 enum Phase {
     Fresh,
-    /// A connect request is under way; holds whether the answer carries the read-only flag.
+    /// A claim is under way.
     Greeting {
+        /// Whether the answer carries the read-only flag, and its value.
         read_only: Option<bool>,
+        /// The session claimed.
+        session: SessionId,
+        /// The timeout granted, in milliseconds.
+        timeout_ms: i32,
     },
     Open,
     /// Nothing is read any more; the socket closes when the last reply is out.
@@ -345,13 +350,10 @@ impl Connection {
                 let op = Op::Fail(ErrorCode::ReconfigDisabled);
                 ItemBody::Write(self.payload(*xid, &op))
             }
+            Request::Sync(_) => ItemBody::Confirm(Bytes::copy_from_slice(body)),
             // A ping too: its reply shows a zxid, and from the last zxid it has seen a client
             // reckons which events it missed.
-            Request::Ping
-            | Request::Sync(_)
-            | Request::WhoAmI
-            | Request::Sasl(_)
-            | Request::Malformed => travel(),
+            Request::Ping | Request::WhoAmI | Request::Sasl(_) | Request::Malformed => travel(),
         };
         out.asked.push(asked);
         items.push(Item { xid: *xid, body });

@@ -8,8 +8,9 @@
 //! flipped in it from a write that a crash tore. While batches follow one another no mark is
 //! written, and a mark is never synced.
 
-use super::{Machine, Now, pipeline::Proposal};
-use crate::types::{Epoch, Zxid};
+use super::{Machine, Now};
+use crate::types::Zxid;
+use crate::zab::{HistoryReader, LogOrder};
 use alloc::vec::Vec;
 
 /// How long no batch may have followed the last one before the log is marked, in milliseconds.
@@ -19,10 +20,22 @@ pub const QUIET_MS: u64 = 10;
 /// What can happen to the log writer.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Proposals in zxid order.
-    Append(Vec<Proposal>),
-    /// This server is about to lead an epoch: to be recorded first.
-    RecordEpoch(Epoch),
+    /// To be written, in order.
+    Orders {
+        /// Comes back when they are durable; rises.
+        mark: u64,
+        /// Everything up to here is committed, which is noted beside them.
+        committed: Zxid,
+        /// What to write.
+        orders: Vec<LogOrder>,
+    },
+    /// Somebody needs durable history after this zxid.
+    ReadHistory {
+        /// Who.
+        reader: HistoryReader,
+        /// The last zxid it has.
+        after: Zxid,
+    },
     /// Everything that had arrived when the flush was scheduled has been handed over.
     FlushDue,
     /// The last `Sync` succeeded.
@@ -38,18 +51,26 @@ pub enum Input {
 /// What the log writer wants done.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Write these records behind the others.
-    Write(Vec<Proposal>),
-    /// Write an epoch record behind the others.
-    WriteEpoch(Epoch),
+    /// Write these records behind the others, with what is known to be committed.
+    Write {
+        /// Everything up to here is committed.
+        committed: Zxid,
+        /// What to write.
+        orders: Vec<LogOrder>,
+    },
+    /// Read durable history and hand it to the pipeline.
+    ReadHistory {
+        /// For whom.
+        reader: HistoryReader,
+        /// The last zxid it has.
+        after: Zxid,
+    },
     /// Come back with `FlushDue` behind everything that is already waiting.
     ScheduleFlush,
     /// Make what was written durable, then come back with `Synced`. A failure ends the process.
     Sync,
-    /// Tell the pipeline: durable up to and including this.
-    Flushed(Zxid),
-    /// Tell the peer room: the epoch's record is durable.
-    EpochRecorded(Epoch),
+    /// Tell the pipeline: everything up to and including this mark is durable.
+    Durable(u64),
     /// Begin a new segment and remove what no kept snapshot needs.
     Purge(Zxid),
     /// Come back with `QuietDue` after [`QUIET_MS`].
@@ -64,8 +85,10 @@ pub enum Effect {
 #[derive(Default)]
 pub struct LogWriter {
     scheduled: bool,
-    written: Option<Zxid>,
-    epoch: Option<Epoch>,
+    /// The last mark written since the last sync began.
+    mark: Option<u64>,
+    /// The last mark that the sync under way covers: what was written after it began may miss it.
+    syncing: Option<u64>,
     /// While the log is watched for quiet: syncs when the watch began.
     watched_at: Option<u64>,
     /// Syncs since the start.
@@ -78,18 +101,17 @@ impl Machine for LogWriter {
 
     fn step(&mut self, _now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Append(proposals) => {
-                self.written = proposals.last().map(|p| p.zxid).or(self.written);
-                effects.push(Effect::Write(proposals));
+            Input::Orders { mark, committed, orders } => {
+                self.mark = Some(mark);
+                effects.push(Effect::Write { committed, orders });
                 self.schedule(effects);
             }
-            Input::RecordEpoch(epoch) => {
-                self.epoch = Some(epoch);
-                effects.push(Effect::WriteEpoch(epoch));
-                self.schedule(effects);
+            Input::ReadHistory { reader, after } => {
+                effects.push(Effect::ReadHistory { reader, after });
             }
             Input::FlushDue => {
                 self.scheduled = false;
+                self.syncing = self.mark.take();
                 effects.push(Effect::Sync);
             }
             Input::Synced => self.synced(effects),
@@ -113,8 +135,7 @@ impl LogWriter {
 
     fn synced(&mut self, effects: &mut Vec<Effect>) {
         self.syncs += 1;
-        effects.extend(self.epoch.take().map(Effect::EpochRecorded));
-        effects.extend(self.written.take().map(Effect::Flushed));
+        effects.extend(self.syncing.take().map(Effect::Durable));
         self.watch_unless_watched(effects);
     }
 
@@ -142,39 +163,52 @@ impl LogWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::{Epoch, ServerId};
+    use crate::zab::Reign;
     use alloc::vec;
-    use bytes::Bytes;
 
     const NOW: Now = Now { mono_ms: 0, wall_ms: 0 };
 
-    fn proposal(counter: u32) -> Proposal {
-        Proposal { zxid: Zxid::new(Epoch(1), counter), time_ms: 0, payload: Bytes::new() }
+    /// Any order; the machine does not look into it.
+    fn orders(mark: u64) -> Input {
+        let reign = Reign { epoch: Epoch(1), leader: ServerId(1) };
+        Input::Orders { mark, committed: Zxid(mark), orders: vec![LogOrder::Accept(reign)] }
     }
 
     #[test]
-    fn many_appends_share_one_sync_and_none_is_reported_before_it() {
+    fn many_orders_share_one_sync_and_none_is_reported_before_it() {
         let mut writer = LogWriter::default();
         let mut effects = Vec::new();
-        writer.step(NOW, Input::Append(vec![proposal(1)]), &mut effects);
-        writer.step(NOW, Input::Append(vec![proposal(2)]), &mut effects);
+        writer.step(NOW, orders(1), &mut effects);
+        writer.step(NOW, orders(2), &mut effects);
         let scheduled = effects.iter().filter(|e| matches!(e, Effect::ScheduleFlush)).count();
         assert_eq!(scheduled, 1);
-        assert!(!effects.iter().any(|e| matches!(e, Effect::Flushed(_))));
+        assert!(!effects.iter().any(|e| matches!(e, Effect::Durable(_))));
         effects.clear();
         writer.step(NOW, Input::FlushDue, &mut effects);
         assert!(matches!(effects[..], [Effect::Sync]));
         effects.clear();
         writer.step(NOW, Input::Synced, &mut effects);
-        let [Effect::Flushed(zxid), Effect::AwaitQuiet] = effects[..] else {
+        let [Effect::Durable(mark), Effect::AwaitQuiet] = effects[..] else {
             panic!("{effects:?}")
         };
-        assert_eq!((zxid, writer.syncs), (proposal(2).zxid, 1));
+        assert_eq!((mark, writer.syncs), (2, 1));
+    }
+
+    #[test]
+    fn what_is_written_while_the_disk_syncs_is_not_taken_for_durable() {
+        let mut writer = LogWriter::default();
+        step(&mut writer, orders(1));
+        step(&mut writer, Input::FlushDue);
+        step(&mut writer, orders(2));
+        let effects = step(&mut writer, Input::Synced);
+        assert!(matches!(effects[0], Effect::Durable(1)), "{effects:?}");
     }
 
     /// One batch from its arrival to its sync; the effects of the latter.
-    fn batch(writer: &mut LogWriter, counter: u32) -> Vec<Effect> {
+    fn batch(writer: &mut LogWriter, mark: u64) -> Vec<Effect> {
         let mut effects = Vec::new();
-        writer.step(NOW, Input::Append(vec![proposal(counter)]), &mut effects);
+        writer.step(NOW, orders(mark), &mut effects);
         writer.step(NOW, Input::FlushDue, &mut effects);
         effects.clear();
         writer.step(NOW, Input::Synced, &mut effects);
@@ -190,9 +224,9 @@ mod tests {
     #[test]
     fn the_log_is_marked_once_when_no_batch_follows() {
         let mut writer = LogWriter::default();
-        assert!(matches!(batch(&mut writer, 1)[..], [Effect::Flushed(_), Effect::AwaitQuiet]));
+        assert!(matches!(batch(&mut writer, 1)[..], [Effect::Durable(_), Effect::AwaitQuiet]));
         assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark]));
-        assert!(matches!(batch(&mut writer, 2)[..], [Effect::Flushed(_), Effect::AwaitQuiet]));
+        assert!(matches!(batch(&mut writer, 2)[..], [Effect::Durable(_), Effect::AwaitQuiet]));
     }
 
     #[test]
@@ -200,13 +234,13 @@ mod tests {
         let mut writer = LogWriter::default();
         batch(&mut writer, 1);
         for round in 0..5 {
-            let counter = 2 + 3 * round;
-            for counter in counter..counter + 3 {
-                assert!(matches!(batch(&mut writer, counter)[..], [Effect::Flushed(_)]));
+            let mark = 2 + 3 * round;
+            for mark in mark..mark + 3 {
+                assert!(matches!(batch(&mut writer, mark)[..], [Effect::Durable(_)]));
             }
             assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::AwaitQuiet]));
         }
-        step(&mut writer, Input::Append(vec![proposal(99)]));
+        step(&mut writer, orders(99));
         // What was written is not durable yet, so nothing may say that it is.
         assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::AwaitQuiet]));
         step(&mut writer, Input::FlushDue);
@@ -223,14 +257,10 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_is_announced_only_when_its_record_is_durable() {
+    fn history_is_read_at_once_and_asks_for_no_sync() {
         let mut writer = LogWriter::default();
-        let mut effects = Vec::new();
-        writer.step(NOW, Input::RecordEpoch(Epoch(4)), &mut effects);
-        assert!(!effects.iter().any(|e| matches!(e, Effect::EpochRecorded(_))));
-        writer.step(NOW, Input::FlushDue, &mut effects);
-        writer.step(NOW, Input::Synced, &mut effects);
-        let told = effects.iter().any(|e| matches!(e, Effect::EpochRecorded(Epoch(4))));
-        assert!(told, "{effects:?}");
+        let read = Input::ReadHistory { reader: HistoryReader::Host, after: Zxid(3) };
+        let effects = step(&mut writer, read);
+        assert!(matches!(effects[..], [Effect::ReadHistory { after: Zxid(3), .. }]));
     }
 }

@@ -1,43 +1,48 @@
-//! The peer room of a server that stands alone: it elects itself, once the epoch it is going to
-//! lead is on disk.
+//! The peer room: it knows which server leads, or finds one.
 //!
-//! Votes, links and followers are not here; they come with ensembles.
+//! The election is Zab's; this room adds nothing to it but what operators ask. The links to other
+//! servers are the room's to keep, not this machine's.
 
 use super::{Machine, Now};
-use crate::types::Epoch;
+use crate::types::ServerId;
+use crate::zab::Reign;
+use crate::zab::election::Election;
+use crate::zab::io::{ElectionEffect, ElectionInput, Timing};
+use crate::zab::quorum::Membership;
 use alloc::vec::Vec;
 
 /// What can happen to the peer room.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Input {
-    /// Recovery is over; `last` is the highest epoch found in the log.
-    Start {
-        /// Highest epoch accepted, led or used before.
-        last: Epoch,
-    },
-    /// The record of this epoch is durable.
-    EpochRecorded(Epoch),
-}
+pub type Input = ElectionInput;
 
 /// What the peer room wants done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// To the log writer.
-    RecordEpoch(Epoch),
-    /// To the pipeline.
-    Lead(Epoch),
-}
+pub type Effect = ElectionEffect;
 
 /// See the module.
-#[derive(Default)]
 pub struct Peer {
-    leading: Option<Epoch>,
+    election: Election,
+    settled: Option<Reign>,
+    looking_since_ms: Option<u64>,
+    /// Elections begun since the start.
+    pub elections: u64,
+    /// How long the last finished election took until this server served again, in milliseconds.
+    pub last_election_ms: Option<u64>,
 }
 
 impl Peer {
-    /// The epoch this server leads, if it does.
-    pub fn leading(&self) -> Option<Epoch> {
-        self.leading
+    /// A server that has not looked for a leader yet.
+    pub fn new(me: ServerId, membership: Membership, timing: Timing) -> Self {
+        Self {
+            election: Election::new(me, membership, timing),
+            settled: None,
+            looking_since_ms: None,
+            elections: 0,
+            last_election_ms: None,
+        }
+    }
+
+    /// The reign this server serves under, if it does.
+    pub fn reign(&self) -> Option<Reign> {
+        self.settled
     }
 }
 
@@ -45,31 +50,24 @@ impl Machine for Peer {
     type Input = Input;
     type Effect = Effect;
 
-    fn step(&mut self, _now: Now, input: Input, effects: &mut Vec<Effect>) {
-        match input {
-            Input::Start { last } => effects.push(Effect::RecordEpoch(last.next())),
-            Input::EpochRecorded(epoch) => {
-                self.leading = Some(epoch);
-                effects.push(Effect::Lead(epoch));
+    fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        match &input {
+            ElectionInput::Look { .. } => {
+                self.settled = None;
+                self.elections += 1;
+                self.looking_since_ms.get_or_insert(now.mono_ms);
             }
+            ElectionInput::Settled(reign) => {
+                self.settled = Some(*reign);
+                let since = self.looking_since_ms.take();
+                self.last_election_ms =
+                    since.map(|since| now.mono_ms.saturating_sub(since)).or(self.last_election_ms);
+            }
+            ElectionInput::Received(..)
+            | ElectionInput::LinkUp(_)
+            | ElectionInput::LinkDown(_)
+            | ElectionInput::Tick => {}
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_lone_server_leads_only_after_its_epoch_is_durable() {
-        let mut peer = Peer::default();
-        let mut effects = Vec::new();
-        let now = Now { mono_ms: 0, wall_ms: 0 };
-        peer.step(now, Input::Start { last: Epoch(2) }, &mut effects);
-        assert_eq!(effects, [Effect::RecordEpoch(Epoch(3))]);
-        assert_eq!(peer.leading(), None);
-        peer.step(now, Input::EpochRecorded(Epoch(3)), &mut effects);
-        assert_eq!(effects[1], Effect::Lead(Epoch(3)));
-        assert_eq!(peer.leading(), Some(Epoch(3)));
+        self.election.step(now, input, effects);
     }
 }

@@ -1,6 +1,7 @@
 //! The room that decides when a session is given up.
 //!
-//! Only a leader (or a server alone) lets its clocks run. The room proposes nothing itself: the
+//! Only a leader (or a server alone) lets its clocks run; a follower passes on what its own
+//! clients are heard saying. The room proposes nothing itself: the
 //! pipeline turns [`Effect::Expire`] into the transactions that close sessions. The server's
 //! wiring calls it: connections report, in batches, which sessions they have heard from, TreeStore
 //! reports sessions made and ended, a timer sends [`Input::Tick`].
@@ -41,8 +42,10 @@ pub enum Input {
     },
     /// Time has passed.
     Tick,
-    /// There is no leader, or this server no longer is it: clocks stand still.
+    /// There is no leader: clocks stand still.
     Pause,
+    /// Another server leads: clocks stand still here, and it is told who was heard.
+    Follow,
     /// This server leads: every session gets its full timeout anew.
     Resume,
 }
@@ -53,6 +56,16 @@ pub enum Effect {
     /// Propose the end of these sessions. Never empty. A session is named again one timeout
     /// later if it is still open then, so a lost proposal leaves no session behind.
     Expire(Vec<SessionId>),
+    /// Tell the leader: these sessions were heard so many milliseconds ago. Never empty.
+    Report(Vec<(SessionId, u32)>),
+}
+
+/// Whose clocks count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Clocks {
+    Ours,
+    TheLeaders,
+    Nobodys,
 }
 
 /// The machine. It starts with its clocks running.
@@ -60,7 +73,7 @@ pub enum Effect {
 pub struct SessionSweeper {
     deadlines: Deadlines,
     touch_delay_ms: u64,
-    paused: bool,
+    clocks: Clocks,
     expired_total: u64,
 }
 
@@ -69,7 +82,7 @@ impl SessionSweeper {
     /// way, since connections report in batches: verdicts wait so long after a bucket's end.
     pub fn new(tick_ms: u32, touch_delay_ms: u64) -> Self {
         let deadlines = Deadlines::new(tick_ms);
-        Self { deadlines, touch_delay_ms, paused: false, expired_total: 0 }
+        Self { deadlines, touch_delay_ms, clocks: Clocks::Ours, expired_total: 0 }
     }
 
     /// The deadlines, for `dump` and for counting sessions.
@@ -89,8 +102,19 @@ impl SessionSweeper {
         }
     }
 
+    fn touched(&mut self, touches: Vec<(SessionId, u64)>, now: Now, effects: &mut Vec<Effect>) {
+        if self.clocks == Clocks::TheLeaders && !touches.is_empty() {
+            let ago = |heard: u64| u32::try_from(now.mono_ms.saturating_sub(heard));
+            let heard = touches.iter().map(|(id, heard)| (*id, ago(*heard).unwrap_or(u32::MAX)));
+            effects.push(Effect::Report(heard.collect()));
+        }
+        for (session, heard_ms) in touches {
+            self.deadlines.touch(session, heard_ms);
+        }
+    }
+
     fn sweep(&mut self, now: Now, effects: &mut Vec<Effect>) {
-        if self.paused {
+        if self.clocks != Clocks::Ours {
             return;
         }
         let Some(until_ms) = now.mono_ms.checked_sub(self.touch_delay_ms) else { return };
@@ -113,18 +137,15 @@ impl Machine for SessionSweeper {
                 self.deadlines.attach(session, timeout_ms, now.mono_ms);
             }
             Input::Closed { session } => self.deadlines.close(session),
-            Input::Touched(touches) => {
-                for (session, heard_ms) in touches {
-                    self.deadlines.touch(session, heard_ms);
-                }
-            }
+            Input::Touched(touches) => self.touched(touches, now, effects),
             Input::Attached { session, timeout_ms, at } => {
                 self.deadlines.attach(session, timeout_ms, at);
             }
             Input::Tick => self.sweep(now, effects),
-            Input::Pause => self.paused = true,
+            Input::Pause => self.clocks = Clocks::Nobodys,
+            Input::Follow => self.clocks = Clocks::TheLeaders,
             Input::Resume => {
-                self.paused = false;
+                self.clocks = Clocks::Ours;
                 self.deadlines.renew_all(now.mono_ms);
             }
         }
@@ -145,8 +166,10 @@ mod tests {
         for (mono_ms, input) in inputs {
             let mut effects = Vec::new();
             sweeper.step(Now { mono_ms, wall_ms: 0 }, input, &mut effects);
-            for Effect::Expire(sessions) in effects {
-                verdicts.push((mono_ms, sessions));
+            for effect in effects {
+                if let Effect::Expire(sessions) = effect {
+                    verdicts.push((mono_ms, sessions));
+                }
             }
         }
         verdicts
@@ -202,6 +225,18 @@ mod tests {
             ],
         );
         assert_eq!(verdicts, [(72_000, vec![A])]);
+    }
+
+    #[test]
+    fn a_follower_passes_on_whom_it_hears_and_expires_nobody() {
+        let mut sweeper = SessionSweeper::new(1000, 0);
+        let mut effects = Vec::new();
+        let at = |mono_ms| Now { mono_ms, wall_ms: 0 };
+        sweeper.step(at(0), opened(A, 1000), &mut effects);
+        sweeper.step(at(0), Input::Follow, &mut effects);
+        sweeper.step(at(500), Input::Touched(vec![(A, 420)]), &mut effects);
+        sweeper.step(at(90_000), Input::Tick, &mut effects);
+        assert_eq!(effects, [Effect::Report(vec![(A, 80)])]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::watch_fanout::{self, Parcel, WatchFanout};
 use super::{Machine, Now};
 use crate::auth::AuthRules;
 use crate::tree::{Rules, Tree};
-use crate::types::{AuthId, ConnectionId, Epoch, Request, SessionId, WatchEvent, Xid, Zxid};
+use crate::types::{AuthId, ConnectionId, Request, SessionId, WatchEvent, Xid, Zxid};
 use crate::wire::jute::ConnectRequest;
 use crate::wire::native::{Hello, greeting};
 use crate::wire::{Codec, ReplyHeader};
@@ -89,7 +89,7 @@ pub(super) struct Stage {
     store: TreeStore<Shown>,
     pub(super) fanout: WatchFanout,
     to_pipeline: VecDeque<pipeline::Input>,
-    to_log: VecDeque<Zxid>,
+    to_log: VecDeque<u64>,
     to_store: VecDeque<tree_store::Input>,
     to_fanout: VecDeque<watch_fanout::Input>,
     from_fanout: VecDeque<watch_fanout::Effect>,
@@ -102,8 +102,7 @@ impl Stage {
     /// So many connections with open sessions, and nothing under way.
     pub(super) fn with(connections: usize) -> Self {
         let view = Shown::fresh();
-        let mut pipeline = Pipeline::default();
-        pipeline.step(NOW, pipeline::Input::Lead { epoch: Epoch(1) }, &mut Vec::new());
+        let pipeline = pipeline::tests::leading_alone(NOW);
         let mut stage = Self {
             store: TreeStore::new(view.clone(), IDLE, 0),
             view,
@@ -207,8 +206,8 @@ impl Stage {
                 }
             }
             Act::Flush => {
-                if let Some(zxid) = self.to_log.pop_front() {
-                    self.step_pipeline(pipeline::Input::Flushed(zxid));
+                if let Some(mark) = self.to_log.pop_front() {
+                    self.step_pipeline(pipeline::Input::Durable(mark));
                 }
             }
             Act::Apply => {
@@ -253,15 +252,15 @@ impl Stage {
         self.pipeline.step(NOW, input, &mut effects);
         for effect in effects {
             match effect {
-                pipeline::Effect::Append(proposals) => {
-                    self.to_log.extend(proposals.last().map(|last| last.zxid));
-                }
+                pipeline::Effect::Log { mark, .. } => self.to_log.push_back(mark),
                 pipeline::Effect::Commit(batch) => {
                     self.to_store.push_back(tree_store::Input::Commit(batch));
                 }
                 pipeline::Effect::Kick(connections) => {
                     connections.into_iter().for_each(|id| self.post(id, Post::Kick));
                 }
+                pipeline::Effect::Renew { .. } => {}
+                other => panic!("a lone leader has no use for {other:?}"),
             }
         }
     }
@@ -275,8 +274,10 @@ impl Stage {
             tree_store::Effect::Ended(sessions) => {
                 self.to_pipeline.push_back(pipeline::Input::Ended(sessions));
             }
-            tree_store::Effect::Opened(_)
-            | tree_store::Effect::Renewed(..)
+            tree_store::Effect::Opened(..)
+            | tree_store::Effect::Renewed { .. }
+            | tree_store::Effect::SnapshotVoid
+            | tree_store::Effect::Replaced(..)
             | tree_store::Effect::SnapshotBegin(_)
             | tree_store::Effect::SnapshotSlice(_)
             | tree_store::Effect::SnapshotEnd

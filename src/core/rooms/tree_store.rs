@@ -7,7 +7,7 @@
 
 mod turn;
 
-use super::pipeline::Committed;
+use super::pipeline::{Claim, Committed};
 use super::quota_warnings::QuotaWarnings;
 use super::watch_fanout::Delivery;
 use super::{Machine, Now};
@@ -15,6 +15,7 @@ use crate::tree::{Effects as TreeEffects, QuotaExceeded, Tree};
 use crate::types::limits::{APPLY_BATCH_MAX, SNAPSHOT_SLICE_ZNODES};
 use crate::types::{ConnectionId, Op, SessionId, Xid, Zxid};
 use crate::wire::txn;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use turn::{Turn, act};
@@ -28,7 +29,7 @@ pub trait View {
 }
 
 /// What can happen to the tree store.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum Input {
     /// To be applied or answered, in order.
     Commit(Vec<Committed>),
@@ -38,6 +39,11 @@ pub enum Input {
     SnapshotDone,
     /// The snapshot could not be written; what there is of it is void.
     SnapshotFailed,
+    /// The tree is going to be replaced by a snapshot that the leader sent: what is committed
+    /// after it waits until then.
+    Replacing,
+    /// Here is that tree.
+    Replaced(Box<Tree>),
     /// Time to look for containers and TTL znodes that outlived their use.
     ReapDue,
 }
@@ -56,6 +62,37 @@ pub enum Attached {
     },
     /// There is no such session (any more).
     Expired,
+    /// The claim was judged; nothing was taken over yet.
+    Judged(Judgement),
+}
+
+/// What the tree says to a client's claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judgement {
+    /// It holds.
+    Good,
+    /// The client has seen more than this state has.
+    Behind,
+    /// There is no such session in this state.
+    Unknown,
+    /// The session is somebody else's. Nothing else may depend on the claim: whoever only knows
+    /// a session's id cannot disturb it.
+    WrongPassword,
+}
+
+/// Holds a claim against the tree.
+pub fn judge(tree: &Tree, claim: &Claim) -> Judgement {
+    if claim.last_zxid_seen.to_wire() > tree.last_applied().to_wire() {
+        return Judgement::Behind;
+    }
+    if claim.session == SessionId::NONE {
+        return Judgement::Good;
+    }
+    match tree.session(claim.session) {
+        None => Judgement::Unknown,
+        Some(record) if claim.password == record.password[..] => Judgement::Good,
+        Some(_) => Judgement::WrongPassword,
+    }
 }
 
 /// What the tree store wants done.
@@ -65,11 +102,20 @@ pub enum Effect {
     Deliver(Delivery),
     /// To a connection that shakes hands.
     Attached(ConnectionId, Attached),
-    /// To the session sweeper and the pipeline: sessions made, with their timeouts and the
-    /// connections that asked for them.
-    Opened(Vec<(SessionId, i32, Option<ConnectionId>)>),
-    /// To the session sweeper: a session's clock starts again with this timeout.
-    Renewed(SessionId, i32),
+    /// To the session sweeper and the pipeline: sessions made up to this zxid, with their
+    /// timeouts and the connections of this server that asked for them.
+    Opened(Vec<(SessionId, i32, Option<ConnectionId>)>, Zxid),
+    /// To the session sweeper and the pipeline: a connection took over a session.
+    Renewed {
+        /// The session.
+        session: SessionId,
+        /// Its timeout from now on, in milliseconds; its clock starts again.
+        timeout_ms: i32,
+        /// Who speaks for it.
+        connection: ConnectionId,
+        /// What the takeover has seen.
+        at: Zxid,
+    },
     /// To the session sweeper and the pipeline.
     Ended(Vec<SessionId>),
     /// To the snapshot writer.
@@ -78,6 +124,12 @@ pub enum Effect {
     SnapshotSlice(Vec<u8>),
     /// To the snapshot writer, answered by `SnapshotDone`.
     SnapshotEnd,
+    /// To the snapshot writer, answered by `SnapshotFailed`: there is nothing to go on with.
+    SnapshotVoid,
+    /// The tree was replaced by the snapshot at this zxid. To the pipeline; to the session
+    /// sweeper, whom these sessions and timeouts in milliseconds concern; and to all connections:
+    /// they end, since what changed in between has no events.
+    Replaced(Zxid, Vec<(SessionId, i32)>),
     /// To the pipeline.
     Propose(Vec<Bytes>),
     /// To the operator: quotas whose limits writes went beyond. Never empty.
@@ -104,6 +156,10 @@ pub struct TreeStore<V> {
     scratch: TreeEffects,
     watched: bool,
     snapshot_running: bool,
+    /// The snapshot under way is of a tree that was replaced.
+    snapshot_void: bool,
+    /// What is committed behind a snapshot that is being loaded.
+    held_back: Option<Vec<Committed>>,
     txns_since_snapshot: u64,
     bytes_since_snapshot: u64,
     quota_warnings: QuotaWarnings,
@@ -121,15 +177,21 @@ impl<V: View> Machine for TreeStore<V> {
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Commit(batch) => self.commit(now, batch, effects),
+            Input::Commit(batch) => match &mut self.held_back {
+                Some(held_back) => held_back.extend(batch),
+                None => self.commit(now, batch, effects),
+            },
+            Input::Replacing => self.held_back = Some(Vec::new()),
+            Input::Replaced(tree) => self.replace(now, *tree, effects),
             Input::SliceTaken => self.next_slice(effects),
             Input::SnapshotDone => {
                 self.snapshots += 1;
                 self.snapshot_running = false;
             }
             Input::SnapshotFailed => {
-                self.snapshots_failed += 1;
+                self.snapshots_failed += u64::from(!self.snapshot_void);
                 self.snapshot_running = false;
+                self.snapshot_void = false;
                 self.view.write(Tree::snapshot_cancel);
             }
             Input::ReapDue => self.reap(now, effects),
@@ -146,6 +208,8 @@ impl<V: View> TreeStore<V> {
             scratch: TreeEffects::default(),
             watched: false,
             snapshot_running: false,
+            snapshot_void: false,
+            held_back: None,
             txns_since_snapshot,
             bytes_since_snapshot: 0,
             quota_warnings: QuotaWarnings::default(),
@@ -195,7 +259,26 @@ impl<V: View> TreeStore<V> {
         }
     }
 
+    fn replace(&mut self, now: Now, new: Tree, effects: &mut Vec<Effect>) {
+        let (zxid, sessions) = self.view.write(|tree| {
+            *tree = new;
+            let sessions = tree.sessions().map(|(id, record)| (id, record.timeout_ms));
+            (tree.last_applied(), sessions.collect())
+        });
+        self.snapshot_void = self.snapshot_running;
+        self.txns_since_snapshot = 0;
+        self.bytes_since_snapshot = 0;
+        effects.push(Effect::Replaced(zxid, sessions));
+        effects.push(Effect::Deliver(Delivery { upto: zxid, steps: Vec::new() }));
+        let held_back = self.held_back.take().unwrap_or_default();
+        self.commit(now, held_back, effects);
+    }
+
     fn next_slice(&mut self, effects: &mut Vec<Effect>) {
+        if self.snapshot_void {
+            effects.push(Effect::SnapshotVoid);
+            return;
+        }
         let slice = self.view.write(|tree| tree.snapshot_slice(SNAPSHOT_SLICE_ZNODES));
         effects.push(slice.map_or(Effect::SnapshotEnd, Effect::SnapshotSlice));
     }

@@ -1,6 +1,6 @@
 //! The tree store by its effects: order within a turn, sessions, snapshots, reaping.
 
-use super::pipeline::{Committed, CommittedBody, Proposal, Sender};
+use super::pipeline::{Committed, CommittedBody, Sender};
 use super::stage_test::{IDLE, NOW, Shown};
 use super::tree_store::{Attached, Effect, Input, Schedule, TreeStore, View};
 use super::watch_fanout::{OwnedWatchOp, Step};
@@ -11,6 +11,7 @@ use crate::types::{
     RemoveKind, Request, SessionId, WatchMode, WatchOp, WatchRegistration, Xid, Zxid,
 };
 use crate::wire::{Codec, txn};
+use crate::zab::{Origin, Proposal};
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
@@ -42,7 +43,8 @@ impl Shop {
         let mut payload = Vec::new();
         txn::encode(SESSION, Xid(self.last as i32), &[], op, &mut payload);
         let payload = Bytes::from(payload);
-        let proposal = Proposal { zxid: Zxid(self.last), time_ms: 1_000, payload };
+        let proposal =
+            Proposal { zxid: Zxid(self.last), time_ms: 1_000, origin: Origin::default(), payload };
         let body = CommittedBody::Txn(proposal);
         Committed { sender: Some(sender(connection)), xid: Xid(self.last as i32), body }
     }
@@ -276,8 +278,11 @@ fn a_session_is_owned_before_its_client_hears_of_it() {
     let effects = shop.commit(vec![begin]);
     let (session, timeout_ms) = (SessionId(2), 4_000);
     let connection = ConnectionId(4);
-    let [Effect::Opened(opened), Effect::Deliver(delivery), Effect::Attached(to, attached)] =
-        &effects[..]
+    let [
+        Effect::Opened(opened, Zxid(2)),
+        Effect::Deliver(delivery),
+        Effect::Attached(to, attached),
+    ] = &effects[..]
     else {
         panic!("{effects:?}");
     };
@@ -291,11 +296,14 @@ fn a_session_is_owned_before_its_client_hears_of_it() {
 fn a_session_is_taken_over_if_it_is_still_there() {
     let mut shop = Shop::open(IDLE);
     let effects = shop.commit(vec![attach(5, SESSION)]);
-    let [Effect::Renewed(renewed, 9_000), Effect::Attached(_, attached)] = &effects[..] else {
+    let [Effect::Renewed { session, timeout_ms, connection, .. }, Effect::Attached(_, attached)] =
+        &effects[..]
+    else {
         panic!("{effects:?}");
     };
+    assert_eq!((*timeout_ms, *connection), (9_000, ConnectionId(5)));
     let open = Attached::Open { session: SESSION, timeout_ms: 9_000, password: PASSWORD };
-    assert_eq!((*renewed, attached), (SESSION, &open));
+    assert_eq!((*session, attached), (SESSION, &open));
     let effects = shop.commit(vec![attach(5, SessionId(99))]);
     let [Effect::Attached(_, Attached::Expired), Effect::Ended(ended)] = &effects[..] else {
         panic!("{effects:?}");

@@ -174,6 +174,12 @@ pub struct Tree {
     history: DigestHistory,
 }
 
+impl core::fmt::Debug for Tree {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Tree at {} with {} znodes", self.last_applied(), self.znode_count())
+    }
+}
+
 impl Tree {
     /// The tree before every transaction. The seed only spreads the index; trees with different
     /// seeds behave the same.

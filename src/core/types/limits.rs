@@ -21,5 +21,8 @@ pub const CONNECTION_REQUESTS_IN_FLIGHT_MAX: usize = 4096;
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 8 << 20;
 /// Bytes of unsent output at which a connection stops reading requests.
 pub const CONNECTION_OUTPUT_BYTES_MAX: usize = 4 << 20;
+/// Bytes that may wait to be written to another server before its link is broken: what a learner
+/// may owe a leader, and a snapshot's chunk more.
+pub const LINK_QUEUE_BYTES_MAX: usize = 96 << 20;
 /// Znodes proposed for reaping by one sweep.
 pub const REAP_BATCH_MAX: usize = 10_000;

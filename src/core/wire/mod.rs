@@ -1,5 +1,6 @@
 //! Bytes that leave or enter the process, except those on disk below the log's entries: the Jute
-//! protocol of ZooKeeper's clients, Ostler's native protocol, and the payload of a transaction.
+//! protocol of ZooKeeper's clients, Ostler's native protocol, the protocol between servers, and the
+//! payload of a transaction.
 //!
 //! Nothing here reads a socket, holds a connection's state or decides a request. Connections and
 //! the pipeline call it on the server's side, the client library on the other. Every decoder is
@@ -12,6 +13,7 @@ pub mod jute;
 pub mod native;
 #[cfg(test)]
 mod native_test;
+pub mod peer;
 mod sniff;
 pub mod txn;
 

@@ -5,15 +5,18 @@
 use libfuzzer_sys::fuzz_target;
 use ostler_core::auth::AuthRules;
 use ostler_core::rooms::connection::{Connection, Door, Output};
-use ostler_core::rooms::pipeline::{self, Pipeline};
+use ostler_core::rooms::pipeline::{self, Pipeline, PipelineSettings};
 use ostler_core::rooms::tree_store::{self, Attached, Schedule, TreeStore, View};
 use ostler_core::rooms::watch_fanout::{self, Parcel, WatchFanout};
 use ostler_core::rooms::{Machine, Now};
 use ostler_core::tree::{Rules, Tree};
-use ostler_core::types::{AuthId, ConnectionId, Epoch, SessionId, Zxid};
+use ostler_core::types::{AuthId, ConnectionId, ServerId, SessionId, Zxid};
 use ostler_core::wire::Codec;
 use ostler_core::wire::jute::ConnectRequest;
 use ostler_core::wire::native::{Hello, greeting};
+use ostler_core::zab::Recovered;
+use ostler_core::zab::io::Timing;
+use ostler_core::zab::quorum::Membership;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -58,6 +61,30 @@ struct Server {
     closed: bool,
 }
 
+/// The pipeline of a server alone that leads its first epoch.
+fn leading_alone() -> Pipeline {
+    let timing = Timing { heartbeat_ms: 100, silence_ms: 1000, join_ms: 1000, finalize_ms: 1 };
+    let mut pipeline = Pipeline::new(PipelineSettings {
+        me: ServerId(1),
+        membership: Membership::alone(ServerId(1)),
+        timing,
+        recovered: Recovered::default(),
+        window_bytes: 0,
+        first_serial: 0,
+    });
+    let mut inputs = vec![pipeline::Input::Start, pipeline::Input::Try(ServerId(1))];
+    while !inputs.is_empty() {
+        let mut effects = Vec::new();
+        inputs.drain(..).for_each(|input| pipeline.step(NOW, input, &mut effects));
+        inputs.extend(effects.iter().filter_map(|effect| match effect {
+            pipeline::Effect::Log { mark, .. } => Some(pipeline::Input::Durable(*mark)),
+            _ => None,
+        }));
+    }
+    assert!(pipeline.reign().is_some());
+    pipeline
+}
+
 impl Server {
     fn new() -> Self {
         let view = Shown(Rc::new(RefCell::new(Tree::new(Rules::default(), 1))));
@@ -74,11 +101,9 @@ impl Server {
             never_used_ms: 0,
             reap_max: 1,
         };
-        let mut pipeline = Pipeline::default();
-        pipeline.step(NOW, pipeline::Input::Lead { epoch: Epoch(1) }, &mut Vec::new());
         Self {
             connection: Connection::new(Arc::new(door), CONNECTION, ip, [1; 16]),
-            pipeline,
+            pipeline: leading_alone(),
             store: TreeStore::new(view.clone(), schedule, 0),
             view,
             fanout: WatchFanout::new(1),
@@ -155,13 +180,13 @@ impl Server {
         self.pipeline.step(NOW, input, &mut effects);
         for effect in effects {
             match effect {
-                pipeline::Effect::Append(proposals) => {
-                    if let Some(last) = proposals.last() {
-                        self.ask_pipeline(pipeline::Input::Flushed(last.zxid));
-                    }
+                pipeline::Effect::Log { mark, .. } => {
+                    self.ask_pipeline(pipeline::Input::Durable(mark));
                 }
                 pipeline::Effect::Commit(batch) => self.commit(batch),
                 pipeline::Effect::Kick(_) => self.closed = true,
+                pipeline::Effect::Renew { .. } => {}
+                other => panic!("a lone leader has no use for {other:?}"),
             }
         }
     }

@@ -4,25 +4,15 @@
 //! must not serve is met with silence, as ZooKeeper does; a native one is told why.
 
 use super::frames::{Frame, frame};
-use super::{Connection, Output, Phase};
-use crate::rooms::pipeline::{Item, ItemBody, Sender};
-use crate::rooms::tree_store::{Attached, View};
-use crate::tree::Tree;
+use super::{Connection, Door, Output, Phase};
+use crate::rooms::pipeline::{Claim, Item, ItemBody, Sender};
+use crate::rooms::tree_store::{Attached, Judgement, View, judge};
 use crate::types::limits::HANDSHAKE_FRAME_BYTES_MAX;
-use crate::types::{Asked, Op, SessionId, Xid, Zxid};
+use crate::types::{Asked, Op, SessionId, Xid};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
 use crate::wire::native::{GREETING_BYTES, Hello, Refusal, VERSION, Welcome, check_greeting};
 use crate::wire::{Codec, Sniffed, sniff};
-
-/// What a client asks for at its beginning, in either protocol.
-struct Claim<'a> {
-    last_zxid_seen: Zxid,
-    timeout_ms: i32,
-    session: SessionId,
-    password: &'a [u8],
-    /// Whether the answer carries the read-only flag; never in the native protocol.
-    read_only: Option<bool>,
-}
+use bytes::Bytes;
 
 impl Connection {
     pub(super) fn shake_hands<V: View>(
@@ -57,10 +47,9 @@ impl Connection {
             last_zxid_seen: request.last_zxid_seen,
             timeout_ms: request.timeout_ms,
             session: request.session,
-            password: &request.password,
-            read_only: request.read_only.map(|_| false),
+            password: request.password.into(),
         };
-        self.judge(&claim, view, out);
+        self.hear(claim, request.read_only.map(|_| false), view, out);
         length
     }
 
@@ -88,41 +77,60 @@ impl Connection {
             last_zxid_seen: hello.last_zxid_seen,
             timeout_ms: hello.timeout_ms,
             session: hello.session,
-            password: &hello.password,
-            read_only: None,
+            password: Bytes::copy_from_slice(&hello.password),
         };
-        self.judge(&claim, view, out);
+        self.hear(claim, None, view, out);
         GREETING_BYTES + length
     }
 
-    fn judge<V: View>(&mut self, claim: &Claim<'_>, view: &V, out: &mut Output) {
+    /// A claim that this server's own state bears out is granted; any other is judged once more,
+    /// by a state that is not stale.
+    fn hear<V: View>(
+        &mut self,
+        mut claim: Claim,
+        read_only: Option<bool>,
+        view: &V,
+        out: &mut Output,
+    ) {
         out.received += 1;
-        if claim.last_zxid_seen.to_wire() > view.read(Tree::last_applied).to_wire() {
-            return self.refuse(Refusal::Behind, claim.read_only, out);
-        }
-        let timeout_ms = claim
-            .timeout_ms
-            .clamp(self.door.min_session_timeout_ms, self.door.max_session_timeout_ms);
-        self.phase = Phase::Greeting { read_only: claim.read_only };
         out.revalidates = claim.session != SessionId::NONE;
-        if claim.session == SessionId::NONE {
-            let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
-            let body = ItemBody::Write(self.payload(Xid(0), &op));
-            out.asked.push(Asked::SESSION);
-            self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
-        } else if proves_ownership(view, claim) {
-            let body = ItemBody::Attach { session: claim.session, timeout_ms };
-            self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
-        } else {
-            self.refuse(Refusal::SessionExpired, claim.read_only, out);
+        let Door { min_session_timeout_ms, max_session_timeout_ms, .. } = *self.door;
+        claim.timeout_ms = claim.timeout_ms.clamp(min_session_timeout_ms, max_session_timeout_ms);
+        let (session, timeout_ms) = (claim.session, claim.timeout_ms);
+        self.phase = Phase::Greeting { read_only, session, timeout_ms };
+        match view.read(|tree| judge(tree, &claim)) {
+            Judgement::Good => self.grant(session, timeout_ms, out),
+            Judgement::Behind | Judgement::Unknown => {
+                let body = ItemBody::Claim(claim);
+                self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
+            }
+            Judgement::WrongPassword => self.refuse(Refusal::SessionExpired, read_only, out),
         }
+    }
+
+    fn grant(&mut self, session: SessionId, timeout_ms: i32, out: &mut Output) {
+        let body = if session == SessionId::NONE {
+            let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
+            out.asked.push(Asked::SESSION);
+            ItemBody::Write(self.payload(Xid(0), &op))
+        } else {
+            ItemBody::Attach { session, timeout_ms }
+        };
+        self.submit(alloc::vec![Item { xid: Xid(0), body }], out);
     }
 
     /// The handshake's outcome arrived.
     pub fn attached(&mut self, attached: &Attached, out: &mut Output) {
-        let Phase::Greeting { read_only } = self.phase else { return };
-        let Attached::Open { session, timeout_ms, password } = *attached else {
-            return self.refuse(Refusal::SessionExpired, read_only, out);
+        let Phase::Greeting { read_only, session, timeout_ms } = self.phase else { return };
+        let (session, timeout_ms, password) = match *attached {
+            Attached::Open { session, timeout_ms, password } => (session, timeout_ms, password),
+            Attached::Judged(Judgement::Good) => return self.grant(session, timeout_ms, out),
+            Attached::Judged(Judgement::Behind) => {
+                return self.refuse(Refusal::Behind, read_only, out);
+            }
+            Attached::Judged(Judgement::Unknown | Judgement::WrongPassword) | Attached::Expired => {
+                return self.refuse(Refusal::SessionExpired, read_only, out);
+            }
         };
         self.phase = Phase::Open;
         self.timeout_ms = timeout_ms;
@@ -154,11 +162,4 @@ impl Connection {
         out.close = true;
         input.len()
     }
-}
-
-/// Looked at before anything is taken over: whoever only knows a session's id cannot disturb it.
-fn proves_ownership<V: View>(view: &V, claim: &Claim<'_>) -> bool {
-    view.read(|tree| {
-        tree.session(claim.session).is_some_and(|record| claim.password == record.password)
-    })
 }

@@ -3,9 +3,9 @@
 //!
 //! Called by the tree store alone, for each thing committed.
 
-use super::{Attached, Effect};
+use super::{Attached, Effect, judge};
 use crate::rooms::answer::Reader;
-use crate::rooms::pipeline::{Committed, CommittedBody, Proposal, Sender};
+use crate::rooms::pipeline::{Committed, CommittedBody, Sender};
 use crate::rooms::watch_catch_up::set_watches;
 use crate::rooms::watch_fanout::{Delivery, OwnedWatchOp, Step};
 use crate::tree::{Effects as TreeEffects, QuotaExceeded, SessionChange, Tree, Txn};
@@ -14,6 +14,7 @@ use crate::types::{
     WatchRegistration, Xid, Zxid,
 };
 use crate::wire::txn;
+use crate::zab::Proposal;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -24,7 +25,7 @@ pub(super) struct Turn {
     steps: Vec<Step>,
     attached: Vec<(ConnectionId, Attached)>,
     opened: Vec<(SessionId, i32, Option<ConnectionId>)>,
-    renewed: Vec<(SessionId, i32)>,
+    renewed: Vec<(SessionId, i32, ConnectionId)>,
     ended: Vec<SessionId>,
     pub(super) exceeded: Vec<QuotaExceeded>,
     pub(super) txns: u64,
@@ -35,9 +36,11 @@ impl Turn {
     pub(super) fn finish(self, upto: Zxid, effects: &mut Vec<Effect>) {
         // Sessions first: the pipeline must know an owner before the client can send anything.
         if !self.opened.is_empty() {
-            effects.push(Effect::Opened(self.opened));
+            effects.push(Effect::Opened(self.opened, upto));
         }
-        effects.extend(self.renewed.into_iter().map(|(s, timeout)| Effect::Renewed(s, timeout)));
+        effects.extend(self.renewed.into_iter().map(|(session, timeout_ms, connection)| {
+            Effect::Renewed { session, timeout_ms, connection, at: upto }
+        }));
         // An empty delivery too says how far the tree has moved: connections that watch read in
         // place only where the fan-out has caught up.
         if !self.steps.is_empty() || self.txns > 0 {
@@ -82,12 +85,17 @@ pub(super) fn act(
         (CommittedBody::Travel(frame), Some(sender)) => {
             travel(tree, &frame, &sender, watched, turn);
         }
+        (CommittedBody::Claim(claim), Some(sender)) => {
+            let judged = Attached::Judged(judge(tree, &claim));
+            turn.attached.push((sender.connection, judged));
+        }
         (CommittedBody::Attach { session, timeout_ms }, Some(sender)) => {
             attach(tree, session, timeout_ms, sender.connection, turn);
         }
-        (CommittedBody::Travel(_) | CommittedBody::Attach { .. }, None) => {
-            unreachable!("only connections send travellers")
-        }
+        (
+            CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. },
+            None,
+        ) => unreachable!("only connections send travellers"),
     }
 }
 
@@ -150,7 +158,7 @@ fn attach(
 ) {
     let attached = match tree.session(session) {
         Some(record) => {
-            turn.renewed.push((session, timeout_ms));
+            turn.renewed.push((session, timeout_ms, connection));
             Attached::Open { session, timeout_ms, password: record.password }
         }
         None => {

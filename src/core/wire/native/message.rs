@@ -339,7 +339,7 @@ pub(super) struct Event<'a> {
 }
 
 /// A list whose count is not believed: room is made as elements are read, not before.
-pub(super) struct List<T>(pub(super) Vec<T>);
+pub(in crate::wire) struct List<T>(pub(in crate::wire) Vec<T>);
 
 impl<T: Encode> Encode for List<T> {
     fn encode<E: Encoder>(&self, encoder: &mut E) -> Result<(), EncodeError> {
@@ -408,17 +408,22 @@ impl Writer for Sink<'_> {
 }
 
 /// Appends one frame with this body.
-pub(super) fn frame(out: &mut Vec<u8>, body: &impl Encode) {
+pub(in crate::wire) fn frame(out: &mut Vec<u8>, body: &impl Encode) {
     let start = out.len();
     out.extend_from_slice(&[0; 4]);
-    bincode::encode_into_writer(body, Sink(out), bincode::config::legacy())
-        .expect("writing to memory does not fail, and none of our shapes refuses to be written");
+    write(out, body);
     let length = u32::try_from(out.len() - start - 4).expect("a frame is shorter than 4 GiB");
     out[start..start + 4].copy_from_slice(&length.to_le_bytes());
 }
 
+/// Appends one value.
+pub(in crate::wire) fn write(out: &mut Vec<u8>, body: &impl Encode) {
+    bincode::encode_into_writer(body, Sink(out), bincode::config::legacy())
+        .expect("writing to memory does not fail, and none of our shapes refuses to be written");
+}
+
 /// Reads one value, and what follows it.
-pub(super) fn read<'a, T: BorrowDecode<'a, ()>>(
+pub(in crate::wire) fn read<'a, T: BorrowDecode<'a, ()>>(
     bytes: &'a [u8],
 ) -> Result<(T, &'a [u8]), DecodeError> {
     let config = bincode::config::legacy().with_limit::<BODY_BYTES_MAX>();
@@ -427,7 +432,9 @@ pub(super) fn read<'a, T: BorrowDecode<'a, ()>>(
 }
 
 /// Reads one value, behind which there is nothing.
-pub(super) fn read_all<'a, T: BorrowDecode<'a, ()>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
+pub(in crate::wire) fn read_all<'a, T: BorrowDecode<'a, ()>>(
+    bytes: &'a [u8],
+) -> Result<T, DecodeError> {
     match read(bytes)? {
         (value, []) => Ok(value),
         _ => Err(DecodeError::Trailing),

@@ -7,8 +7,8 @@
 //! one answer or one event behind its header {xid `i32`, zxid `i64`, error `i32`}.
 //!
 //! Bodies are bincode in its legacy form: integers little-endian in their full width, a `u64`
-//! count before strings, bytes and lists, a `u32` before the fields of a variant. `message` is
-//! the only file that names bincode. Bodies are read strictly: a frame that is not exactly what
+//! count before strings, bytes and lists, a `u32` before the fields of a variant. `message` and
+//! the file of that name in `peer` are the only ones that name bincode. Bodies are read strictly: a frame that is not exactly what
 //! it should be closes the connection.
 
 mod answer;
@@ -16,6 +16,8 @@ mod ask;
 mod message;
 
 pub use message::{GREETING_BYTES, Hello, Refusal, VERSION, Welcome, check_greeting, greeting};
+
+pub(super) use message::{List, frame, read, read_all, write};
 
 pub(super) use answer::{decode_event, decode_header, decode_reply, encode_event, encode_reply};
 pub(super) use ask::{decode_request, decode_requests, encode_requests};

@@ -1,0 +1,213 @@
+//! The requests of this server's clients that are not decided yet, each under a number of its own.
+//!
+//! A write is done when the history delivers it, a confirmation when the leader vouched for a
+//! state and the history has reached it. Requests that need neither wait here only behind earlier
+//! ones of their connection. Whatever becomes of a leader, a request stays here until it is known
+//! to have happened, or is handed out again because it can no longer have.
+//!
+//! Who leads, and how a request gets there, is not known here.
+
+use super::relay::{Forwarded, ForwardedBody};
+use super::requests::{Claim, Committed, CommittedBody, Sender};
+use crate::types::{ConnectionId, SessionId, Xid, Zxid};
+use crate::zab::Proposal;
+use alloc::collections::{BTreeSet, VecDeque};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
+/// A request that the leader has a part in.
+#[derive(Debug)]
+pub(super) enum HeldBody {
+    Write(Bytes),
+    Confirm(Bytes),
+    Claim(Claim),
+    Attach { session: SessionId, timeout_ms: i32 },
+}
+
+#[derive(Debug)]
+struct Held {
+    sender: Arc<Sender>,
+    xid: Xid,
+    body: HeldBody,
+    /// What the connection sent next and needs nothing but its turn.
+    after: Vec<Committed>,
+}
+
+/// See the module.
+///
+/// Invariant: `slots[i]` is the request with the number `first + i`, unless it is done; the first
+/// slot is never done.
+#[derive(Debug)]
+pub(super) struct Desk {
+    first: u64,
+    slots: VecDeque<Option<Held>>,
+    /// The last request under way of each connection that has any.
+    lanes: HashMap<ConnectionId, u64, FixedState>,
+    /// Confirmations that wait for the history to get there.
+    reaching: BTreeSet<(Zxid, u64)>,
+    /// Requests other than writes under way.
+    confirmations: usize,
+}
+
+impl Desk {
+    /// An empty desk that numbers requests from `first` on.
+    pub(super) fn new(first: u64) -> Self {
+        Self {
+            first,
+            slots: VecDeque::new(),
+            lanes: HashMap::with_hasher(FixedState::default()),
+            reaching: BTreeSet::new(),
+            confirmations: 0,
+        }
+    }
+
+    /// Requests under way.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Takes in a request and says what the leader is to be told.
+    pub(super) fn hold(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> Forwarded {
+        let serial = self.first + self.slots.len() as u64;
+        let forwarded = forwarded(serial, sender, &body);
+        self.confirmations += usize::from(!matches!(body, HeldBody::Write(_)));
+        self.lanes.insert(sender.connection, serial);
+        let held = Held { sender: sender.clone(), xid, body, after: Vec::new() };
+        self.slots.push_back(Some(held));
+        forwarded
+    }
+
+    /// Takes in a request that needs only its turn; gives it back if that is now.
+    pub(super) fn follow(&mut self, sender: &Sender, committed: Committed) -> Option<Committed> {
+        let Some(serial) = self.lanes.get(&sender.connection) else { return Some(committed) };
+        let slot = &mut self.slots[place(self.first, *serial)];
+        slot.as_mut().expect("a lane names a request under way").after.push(committed);
+        None
+    }
+
+    /// The history goes on with this proposal of this server: it is done, and so is what waited
+    /// for it alone. Proposals of an earlier life of this server are nobody's.
+    pub(super) fn deliver(&mut self, proposal: Proposal, out: &mut Vec<Committed>) {
+        let serial = proposal.origin.serial;
+        let known = serial.checked_sub(self.first).is_some_and(|at| {
+            usize::try_from(at).is_ok_and(|at| matches!(self.slots.get(at), Some(Some(_))))
+        });
+        if !known {
+            out.push(Committed { sender: None, xid: Xid(0), body: CommittedBody::Txn(proposal) });
+            return;
+        }
+        self.release_earlier(serial, out);
+        let held = self.remove(serial).expect("it was just seen");
+        let body = CommittedBody::Txn(proposal);
+        out.push(Committed { sender: Some(held.sender), xid: held.xid, body });
+        out.extend(held.after);
+    }
+
+    /// The leader vouches for a state that has `target`; `reached` is what was delivered.
+    pub(super) fn confirmed(
+        &mut self,
+        serial: u64,
+        target: Zxid,
+        reached: Zxid,
+        out: &mut Vec<Committed>,
+    ) {
+        if target <= reached {
+            self.finish(serial, out);
+        } else if serial >= self.first {
+            self.reaching.insert((target, serial));
+        }
+    }
+
+    /// Everything up to `reached` was delivered.
+    pub(super) fn reached(&mut self, reached: Zxid, out: &mut Vec<Committed>) {
+        while let Some(&(target, serial)) = self.reaching.first() {
+            if target > reached {
+                break;
+            }
+            self.reaching.pop_first();
+            self.finish(serial, out);
+        }
+    }
+
+    /// Forgets a request that will never be done, with what waited for it; returns who sent it.
+    pub(super) fn abandon(&mut self, serial: u64) -> Option<Arc<Sender>> {
+        self.remove(serial).map(|held| held.sender)
+    }
+
+    /// Everything under way, for a new leader, in order. What an earlier leader vouched for is
+    /// asked again, for that state may never come to be.
+    pub(super) fn again(&mut self) -> Vec<Forwarded> {
+        self.reaching.clear();
+        let numbered = self.slots.iter().zip(self.first..);
+        let held = numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?)));
+        held.map(|(serial, held)| forwarded(serial, &held.sender, &held.body)).collect()
+    }
+
+    /// Done without a transaction of its own.
+    fn finish(&mut self, serial: u64, out: &mut Vec<Committed>) {
+        let Some(Held { sender, xid, body, after }) = self.remove(serial) else { return };
+        let body = match body {
+            HeldBody::Confirm(frame) => CommittedBody::Travel(frame),
+            HeldBody::Claim(claim) => CommittedBody::Claim(claim),
+            HeldBody::Attach { session, timeout_ms } => {
+                CommittedBody::Attach { session, timeout_ms }
+            }
+            HeldBody::Write(_) => unreachable!("only confirmations are vouched for"),
+        };
+        out.push(Committed { sender: Some(sender), xid, body });
+        out.extend(after);
+    }
+
+    /// A later write of this connection is in the history, although nobody vouched for what it
+    /// sent before: the leader that could have is gone. That write's place in the history is
+    /// voucher enough, since its leader had not been deposed when it came.
+    fn release_earlier(&mut self, serial: u64, out: &mut Vec<Committed>) {
+        if self.confirmations == 0 {
+            return;
+        }
+        let end = place(self.first, serial);
+        let connection = self.slots[end].as_ref().map(|held| held.sender.connection);
+        let earlier: Vec<_> = (self.first..serial)
+            .zip(self.slots.iter())
+            .filter(|(_, slot)| slot.as_ref().map(|held| held.sender.connection) == connection)
+            .map(|(serial, _)| serial)
+            .collect();
+        for serial in earlier {
+            self.reaching.retain(|(_, waiting)| *waiting != serial);
+            self.finish(serial, out);
+        }
+    }
+
+    fn remove(&mut self, serial: u64) -> Option<Held> {
+        let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
+        let held = self.slots.get_mut(at)?.take()?;
+        self.confirmations -= usize::from(!matches!(held.body, HeldBody::Write(_)));
+        let connection = held.sender.connection;
+        if self.lanes.get(&connection) == Some(&serial) {
+            self.lanes.remove(&connection);
+        }
+        while matches!(self.slots.front(), Some(None)) {
+            self.slots.pop_front();
+            self.first += 1;
+        }
+        Some(held)
+    }
+}
+
+fn place(first: u64, serial: u64) -> usize {
+    usize::try_from(serial - first).expect("a desk holds fewer requests than memory has bytes")
+}
+
+fn forwarded(serial: u64, sender: &Sender, body: &HeldBody) -> Forwarded {
+    let body = match body {
+        HeldBody::Write(payload) => ForwardedBody::Write(payload.clone()),
+        HeldBody::Confirm(_) | HeldBody::Claim(_) => ForwardedBody::Confirm,
+        HeldBody::Attach { session, timeout_ms } => {
+            ForwardedBody::Attach { session: *session, timeout_ms: *timeout_ms }
+        }
+    };
+    Forwarded { serial, session: sender.session, connection: sender.connection, body }
+}

@@ -1,0 +1,414 @@
+//! The proposal pipeline: every write of this server's clients on its way into the one history,
+//! and the history on its way to the tree.
+//!
+//! It hosts the Zab member, so the epoch in force, acknowledgements and commits are its affair.
+//! Around the member it keeps what Zab is blind to: the requests of this server's clients that
+//! are not decided yet ([`desk`]), their way to the leader ([`relay`]), and, on the leader, which
+//! connection speaks for which session ([`owners`]).
+//!
+//! Clients survive the loss of a leader here. Nothing is answered on a guess: when a new leader's
+//! history is known, what is in it is answered, and the rest is asked for again, in order.
+//!
+//! Elections and links are not here, nor is what a payload means.
+
+mod desk;
+mod io;
+mod lead;
+mod owners;
+mod relay;
+mod requests;
+#[cfg(test)]
+pub(super) mod tests;
+
+pub use io::{Effect, Input, PeerMessage, PipelineSettings};
+pub use relay::{Forwarded, ForwardedBody, Ownership, Relay};
+pub use requests::{Claim, Committed, CommittedBody, Item, ItemBody, Sender, Submission};
+
+use super::{Machine, Now};
+use crate::types::{ConnectionId, ServerId, SessionId, Xid, Zxid};
+use crate::zab::io::{MemberEffect, MemberInput};
+use crate::zab::member::Member;
+use crate::zab::{Proposal, Reign};
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::vec::Vec;
+use desk::{Desk, HeldBody};
+use lead::Asked;
+use owners::Owners;
+
+/// Whether writes find a leader.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// There is no leader, or its history is not delivered yet: requests wait at the desk.
+    Closed,
+    /// To this leader.
+    Open(Reign),
+}
+
+/// See the module.
+pub struct Pipeline {
+    me: ServerId,
+    member: Member,
+    inputs: VecDeque<MemberInput>,
+    scratch: Vec<MemberEffect>,
+    desk: Desk,
+    way: Way,
+    /// Serving under a reign whose initial history, up to this zxid, is still being delivered.
+    settling: Option<(Reign, Zxid)>,
+    delivered: Zxid,
+    owners: Owners,
+    /// Which of this server's connections speaks for which session, and since when.
+    attached: BTreeMap<SessionId, (ConnectionId, Zxid)>,
+    /// Confirmations asked of the member, and for whom.
+    tokens: BTreeMap<u64, Asked>,
+    next_token: u64,
+    ready: Vec<Committed>,
+    /// Writes taken in since the start.
+    pub proposed: u64,
+    /// Requests dropped since the start because their session had moved to another connection.
+    pub dropped: u64,
+}
+
+impl Machine for Pipeline {
+    type Input = Input;
+    type Effect = Effect;
+
+    fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        match input {
+            Input::Start => self.member.start(&mut self.scratch),
+            Input::Try(leader) => self.tell(MemberInput::Try(leader)),
+            Input::Received(from, messages) => self.received(now, from, messages, effects),
+            Input::LinkDown(peer) => self.tell(MemberInput::LinkDown(peer)),
+            Input::Submit(submission) => self.submit(submission, effects),
+            Input::Propose(payloads) => self.propose_own(payloads),
+            Input::Durable(mark) => self.tell(MemberInput::Durable(mark)),
+            Input::History(reader, history) => self.tell(MemberInput::History(reader, history)),
+            Input::SnapshotRead { learner, zxid, bytes, last } => {
+                self.tell(MemberInput::SnapshotRead { learner, zxid, bytes, last });
+            }
+            Input::SnapshotUnreadable(learner) => {
+                self.tell(MemberInput::SnapshotUnreadable { learner });
+            }
+            Input::SnapshotInstalled(zxid) => self.tell(MemberInput::SnapshotInstalled(zxid)),
+            Input::Loaded(zxid) => self.tell(MemberInput::Delivered(zxid)),
+            Input::Opened(sessions, zxid) => self.opened(sessions, zxid, effects),
+            Input::Attached(session, connection, zxid) => {
+                self.opened(alloc::vec![(session, connection)], zxid, effects);
+            }
+            Input::Ended(sessions) => self.ended(&sessions, effects),
+            Input::Gone(session, connection) => self.gone(session, connection),
+            Input::Touched(sessions) => self.touched(sessions, effects),
+            Input::Tick => self.tell(MemberInput::Tick),
+        }
+        self.drive(now, effects);
+        self.hand_over(effects);
+    }
+}
+
+impl Pipeline {
+    /// A pipeline that has not begun; see [`Input::Start`].
+    pub fn new(settings: PipelineSettings) -> Self {
+        let PipelineSettings { me, membership, timing, recovered, window_bytes, first_serial } =
+            settings;
+        Self {
+            me,
+            member: Member::new(me, membership, timing, recovered, window_bytes),
+            inputs: VecDeque::new(),
+            scratch: Vec::new(),
+            desk: Desk::new(first_serial),
+            way: Way::Closed,
+            settling: None,
+            delivered: recovered.delivered,
+            owners: Owners::default(),
+            attached: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            next_token: 0,
+            ready: Vec::new(),
+            proposed: 0,
+            dropped: 0,
+        }
+    }
+
+    /// Requests of this server's clients that are not decided yet.
+    pub fn outstanding(&self) -> usize {
+        self.desk.len()
+    }
+
+    /// The Zab member, for four-letter words and metrics.
+    pub fn member(&self) -> &Member {
+        &self.member
+    }
+
+    /// The reign it serves under, if it does.
+    pub fn reign(&self) -> Option<Reign> {
+        match (self.way, self.settling) {
+            (Way::Open(reign), _) | (Way::Closed, Some((reign, _))) => Some(reign),
+            (Way::Closed, None) => None,
+        }
+    }
+
+    /// For the member, behind what it is to be told already. It is never told anything while its
+    /// effects are being carried out: what those lead to must stand behind all of them.
+    fn tell(&mut self, input: MemberInput) {
+        self.inputs.push_back(input);
+    }
+
+    fn drive(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        loop {
+            for effect in core::mem::take(&mut self.scratch) {
+                self.carry_out(effect, effects);
+            }
+            let Some(input) = self.inputs.pop_front() else { break };
+            self.member.step(now, input, &mut self.scratch);
+        }
+    }
+
+    fn carry_out(&mut self, effect: MemberEffect, effects: &mut Vec<Effect>) {
+        match effect {
+            MemberEffect::Send(to, message) => {
+                effects.push(Effect::Send(to, PeerMessage::Zab(message)));
+            }
+            MemberEffect::Disconnect(peer) => effects.push(Effect::Disconnect(peer)),
+            MemberEffect::Log { mark, committed, orders } => {
+                effects.push(Effect::Log { mark, committed, orders });
+            }
+            MemberEffect::Deliver(proposals) => self.deliver(proposals, effects),
+            MemberEffect::LoadSnapshot(zxid) => {
+                self.hand_over(effects);
+                self.delivered = zxid;
+                effects.push(Effect::Load(zxid));
+                self.settle(effects);
+            }
+            MemberEffect::Serve { reign, history } => self.serve(reign, history, effects),
+            MemberEffect::Suspend => self.suspend(effects),
+            MemberEffect::Look { epoch, last } => effects.push(Effect::Look { epoch, last }),
+            // The servers they came from ask again when they have a leader.
+            MemberEffect::Refused(_) => {}
+            MemberEffect::Confirmed { token, target } => self.confirmed(token, target, effects),
+            MemberEffect::ReadHistory(reader, after) => {
+                effects.push(Effect::ReadHistory(reader, after));
+            }
+            MemberEffect::OpenSnapshot(learner) => effects.push(Effect::OpenSnapshot(learner)),
+            MemberEffect::ReadSnapshot(learner) => effects.push(Effect::ReadSnapshot(learner)),
+            MemberEffect::CloseSnapshot(learner) => effects.push(Effect::CloseSnapshot(learner)),
+            MemberEffect::BeginSnapshot(zxid) => effects.push(Effect::BeginSnapshot(zxid)),
+            MemberEffect::WriteSnapshot { bytes, last } => {
+                effects.push(Effect::WriteSnapshot { bytes, last });
+            }
+            MemberEffect::Halt(reason) => effects.push(Effect::Halt(reason)),
+        }
+    }
+
+    fn deliver(&mut self, proposals: Vec<Proposal>, effects: &mut Vec<Effect>) {
+        for proposal in proposals {
+            self.delivered = proposal.zxid;
+            if proposal.origin.server == self.me {
+                self.desk.deliver(proposal, &mut self.ready);
+            } else {
+                let body = CommittedBody::Txn(proposal);
+                self.ready.push(Committed { sender: None, xid: Xid(0), body });
+            }
+            self.desk.reached(self.delivered, &mut self.ready);
+        }
+        self.tell(MemberInput::Delivered(self.delivered));
+        self.settle(effects);
+    }
+
+    fn hand_over(&mut self, effects: &mut Vec<Effect>) {
+        if !self.ready.is_empty() {
+            effects.push(Effect::Commit(core::mem::take(&mut self.ready)));
+        }
+    }
+
+    // The reign.
+
+    fn serve(&mut self, reign: Reign, history: Zxid, effects: &mut Vec<Effect>) {
+        effects.push(Effect::Serving(reign));
+        if let Way::Open(before) = self.way
+            && before.leader == reign.leader
+        {
+            // The same leader in its next epoch: nothing that was under way is lost.
+            self.way = Way::Open(reign);
+            return;
+        }
+        if self.reign().is_none_or(|before| before.leader != reign.leader) {
+            self.owners.clear();
+        }
+        self.way = Way::Closed;
+        self.settling = Some((reign, history));
+        self.settle(effects);
+    }
+
+    /// Once the initial history of a reign is delivered, what is still at the desk is in no
+    /// history and never will be, unless it is asked for again.
+    fn settle(&mut self, effects: &mut Vec<Effect>) {
+        let Some((reign, history)) = self.settling else { return };
+        if self.delivered < history {
+            return;
+        }
+        self.settling = None;
+        self.way = Way::Open(reign);
+        let owns = self.attached.iter().map(|(session, (connection, since))| Ownership {
+            session: *session,
+            connection: *connection,
+            since: *since,
+        });
+        let owns: Vec<_> = owns.collect();
+        self.claim(owns, effects);
+        let again = self.desk.again();
+        self.forward(again, effects);
+    }
+
+    fn suspend(&mut self, effects: &mut Vec<Effect>) {
+        self.way = Way::Closed;
+        self.settling = None;
+        self.tokens.clear();
+        effects.push(Effect::Suspended);
+    }
+
+    // Requests of this server's clients.
+
+    fn submit(&mut self, submission: Submission, effects: &mut Vec<Effect>) {
+        let Submission { sender, items } = submission;
+        let mut forwarded = Vec::new();
+        for Item { xid, body } in items {
+            let held = match body {
+                ItemBody::Write(payload) => HeldBody::Write(payload),
+                ItemBody::Confirm(frame) => HeldBody::Confirm(frame),
+                ItemBody::Claim(claim) => HeldBody::Claim(claim),
+                ItemBody::Attach { session, timeout_ms } => {
+                    HeldBody::Attach { session, timeout_ms }
+                }
+                ItemBody::Travel(frame) => {
+                    let body = CommittedBody::Travel(frame);
+                    let committed = Committed { sender: Some(sender.clone()), xid, body };
+                    self.ready.extend(self.desk.follow(&sender, committed));
+                    continue;
+                }
+            };
+            forwarded.push(self.desk.hold(&sender, xid, held));
+        }
+        self.forward(forwarded, effects);
+    }
+
+    /// To the leader, if there is one whose history is known here.
+    fn forward(&mut self, requests: Vec<Forwarded>, effects: &mut Vec<Effect>) {
+        let Way::Open(reign) = self.way else { return };
+        if requests.is_empty() {
+            return;
+        }
+        if reign.leader == self.me {
+            self.take_in(self.me, requests, effects);
+        } else {
+            let relay = PeerMessage::Relay(Relay::Forward(requests));
+            effects.push(Effect::Send(reign.leader, relay));
+        }
+    }
+
+    fn abandon(&mut self, serial: u64, effects: &mut Vec<Effect>) {
+        if let Some(sender) = self.desk.abandon(serial) {
+            effects.push(Effect::Kick(alloc::vec![sender.connection]));
+        }
+    }
+
+    // Other servers.
+
+    fn received(
+        &mut self,
+        now: Now,
+        from: ServerId,
+        messages: Vec<PeerMessage>,
+        effects: &mut Vec<Effect>,
+    ) {
+        for message in messages {
+            match message {
+                PeerMessage::Zab(message) => self.tell(MemberInput::Received(from, message)),
+                PeerMessage::Relay(relay) => self.relayed(from, relay, effects),
+            }
+            // One after the other: what one leads to, the next may build on.
+            self.drive(now, effects);
+        }
+    }
+
+    fn relayed(&mut self, from: ServerId, relay: Relay, effects: &mut Vec<Effect>) {
+        let from_leader = self.follows(from);
+        match relay {
+            Relay::Forward(requests) if self.leads() => self.take_in(from, requests, effects),
+            Relay::Owns(owns) if self.leads() => {
+                for report in owns {
+                    let lost = self.owners.learn(from, report);
+                    self.kick(lost, effects);
+                }
+            }
+            Relay::Touched(sessions) if self.leads() => effects.push(Effect::Touch(sessions)),
+            Relay::Confirmed { serial, target } if from_leader => {
+                self.desk.confirmed(serial, target, self.delivered, &mut self.ready);
+            }
+            Relay::Moved { serial } if from_leader => self.abandon(serial, effects),
+            Relay::Kick(connections) if from_leader => effects.push(Effect::Kick(connections)),
+            // Said to or by a leader that no longer is one: whoever said it says it again.
+            Relay::Forward(_)
+            | Relay::Owns(_)
+            | Relay::Touched(_)
+            | Relay::Confirmed { .. }
+            | Relay::Moved { .. }
+            | Relay::Kick(_) => {}
+        }
+    }
+
+    // Sessions of this server's clients.
+
+    fn claim(&mut self, owns: Vec<Ownership>, effects: &mut Vec<Effect>) {
+        let Way::Open(reign) = self.way else { return };
+        if owns.is_empty() {
+            return;
+        }
+        if reign.leader == self.me {
+            for report in owns {
+                let lost = self.owners.learn(self.me, report);
+                self.kick(lost, effects);
+            }
+        } else {
+            effects.push(Effect::Send(reign.leader, PeerMessage::Relay(Relay::Owns(owns))));
+        }
+    }
+
+    fn opened(
+        &mut self,
+        sessions: Vec<(SessionId, ConnectionId)>,
+        since: Zxid,
+        effects: &mut Vec<Effect>,
+    ) {
+        let mut owns = Vec::with_capacity(sessions.len());
+        for (session, connection) in sessions {
+            self.attached.insert(session, (connection, since));
+            owns.push(Ownership { session, connection, since });
+        }
+        self.claim(owns, effects);
+    }
+
+    fn ended(&mut self, sessions: &[SessionId], effects: &mut Vec<Effect>) {
+        let mut kicked = Vec::new();
+        for session in sessions {
+            self.owners.end(*session);
+            kicked.extend(self.attached.remove(session).map(|(connection, _)| connection));
+        }
+        if !kicked.is_empty() {
+            effects.push(Effect::Kick(kicked));
+        }
+    }
+
+    fn gone(&mut self, session: SessionId, connection: ConnectionId) {
+        if self.attached.get(&session).is_some_and(|(owner, _)| *owner == connection) {
+            self.attached.remove(&session);
+        }
+    }
+
+    fn touched(&mut self, sessions: Vec<(SessionId, u32)>, effects: &mut Vec<Effect>) {
+        if let Way::Open(reign) = self.way
+            && reign.leader != self.me
+        {
+            let relay = PeerMessage::Relay(Relay::Touched(sessions));
+            effects.push(Effect::Send(reign.leader, relay));
+        }
+    }
+}

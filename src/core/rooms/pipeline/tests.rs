@@ -1,0 +1,330 @@
+//! Pipelines by themselves, and three of them with the links between them.
+
+use super::*;
+use crate::types::{AuthId, Epoch};
+use crate::wire::Codec;
+use crate::zab::io::Timing;
+use crate::zab::quorum::{Ensemble, Membership, Role};
+use crate::zab::{LogOrder, Recovered};
+use alloc::collections::BTreeSet;
+use alloc::sync::Arc;
+use alloc::vec;
+use bytes::Bytes;
+
+const TIMING: Timing = Timing { heartbeat_ms: 10, silence_ms: 100, join_ms: 1000, finalize_ms: 1 };
+
+fn pipeline(me: u64, membership: Membership) -> Pipeline {
+    Pipeline::new(PipelineSettings {
+        me: ServerId(me),
+        membership,
+        timing: TIMING,
+        recovered: Recovered::default(),
+        window_bytes: 1 << 20,
+        first_serial: 1000 * me,
+    })
+}
+
+/// A server alone that leads its first epoch.
+pub(in crate::rooms) fn leading_alone(now: Now) -> Pipeline {
+    let mut pipeline = pipeline(1, Membership::alone(ServerId(1)));
+    let mut inputs = vec![Input::Start, Input::Try(ServerId(1))];
+    while !inputs.is_empty() {
+        let mut effects = Vec::new();
+        for input in core::mem::take(&mut inputs) {
+            pipeline.step(now, input, &mut effects);
+        }
+        for effect in effects {
+            if let Effect::Log { mark, .. } = effect {
+                inputs.push(Input::Durable(mark));
+            }
+        }
+    }
+    assert_eq!(pipeline.reign(), Some(Reign { epoch: Epoch(1), leader: ServerId(1) }));
+    pipeline
+}
+
+const NOW: Now = Now { mono_ms: 0, wall_ms: 1000 };
+
+fn sender(connection: u64, session: i64) -> Arc<Sender> {
+    let ids: Arc<[AuthId]> = Arc::from([]);
+    let (connection, session) = (ConnectionId(connection), SessionId(session));
+    Arc::new(Sender { connection, session, codec: Codec::Jute, ids })
+}
+
+fn submit(connection: u64, bodies: Vec<ItemBody>) -> Input {
+    submit_as(connection, 7, bodies)
+}
+
+fn submit_as(connection: u64, session: i64, bodies: Vec<ItemBody>) -> Input {
+    let items = bodies.into_iter().zip(1..);
+    let items = items.map(|(body, xid)| Item { xid: Xid(xid), body }).collect();
+    Input::Submit(Submission { sender: sender(connection, session), items })
+}
+
+fn write() -> ItemBody {
+    ItemBody::Write(Bytes::from_static(b"w"))
+}
+
+fn travel() -> ItemBody {
+    ItemBody::Travel(Bytes::from_static(b"r"))
+}
+
+fn confirm() -> ItemBody {
+    ItemBody::Confirm(Bytes::from_static(b"s"))
+}
+
+fn attach(session: i64) -> ItemBody {
+    ItemBody::Attach { session: SessionId(session), timeout_ms: 4000 }
+}
+
+fn run(pipeline: &mut Pipeline, input: Input) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    pipeline.step(NOW, input, &mut effects);
+    effects
+}
+
+/// What was handed to the tree store, as the xids of its requests.
+fn committed(effects: &[Effect]) -> Vec<i32> {
+    let batches = effects.iter().filter_map(|effect| match effect {
+        Effect::Commit(batch) => Some(batch.iter().map(|committed| committed.xid.0)),
+        _ => None,
+    });
+    batches.flatten().collect()
+}
+
+fn mark(effects: &[Effect]) -> u64 {
+    let marks = effects.iter().filter_map(|effect| match effect {
+        Effect::Log { mark, .. } => Some(*mark),
+        _ => None,
+    });
+    marks.last().expect("something is logged")
+}
+
+#[test]
+fn nothing_is_committed_before_its_flush_and_travellers_wait_for_their_own_connection() {
+    let mut pipeline = leading_alone(NOW);
+    let effects = run(&mut pipeline, submit(1, vec![write(), travel(), write()]));
+    let first = mark(&effects);
+    assert_eq!(committed(&effects), []);
+    let effects = run(&mut pipeline, submit(2, vec![travel()]));
+    assert_eq!(committed(&effects), [1], "another connection's read waits for nothing");
+    let effects = run(&mut pipeline, Input::Durable(first));
+    assert_eq!(committed(&effects), [1, 2, 3]);
+    assert_eq!(pipeline.outstanding(), 0);
+}
+
+#[test]
+fn requests_wait_for_a_leader() {
+    let mut pipeline = pipeline(1, Membership::alone(ServerId(1)));
+    run(&mut pipeline, Input::Start);
+    let effects = run(&mut pipeline, submit(1, vec![write(), confirm()]));
+    assert!(effects.is_empty(), "{effects:?}");
+    let mut effects = run(&mut pipeline, Input::Try(ServerId(1)));
+    let mut seen = Vec::new();
+    while let Some(Effect::Log { mark, .. }) =
+        effects.iter().find(|effect| matches!(effect, Effect::Log { .. }))
+    {
+        effects = run(&mut pipeline, Input::Durable(*mark));
+        seen.extend(committed(&effects));
+    }
+    assert_eq!(seen, [1, 2]);
+}
+
+#[test]
+fn a_connection_whose_session_moved_can_no_longer_write() {
+    let mut pipeline = leading_alone(NOW);
+    run(&mut pipeline, Input::Opened(vec![(SessionId(7), ConnectionId(1))], Zxid(1)));
+    let effects = run(&mut pipeline, submit_as(2, 0, vec![attach(7)]));
+    let kicked = |effects: &[Effect], id| {
+        effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Kick(k) if k[..] == [ConnectionId(id)]))
+    };
+    assert!(kicked(&effects, 1), "{effects:?}");
+    let effects = run(&mut pipeline, submit(1, vec![write()]));
+    assert!(kicked(&effects, 1), "{effects:?}");
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Log { .. })));
+    assert_eq!((pipeline.dropped, pipeline.outstanding()), (1, 0));
+}
+
+#[test]
+fn time_never_goes_back() {
+    let mut pipeline = leading_alone(NOW);
+    run(&mut pipeline, submit(1, vec![write()]));
+    let mut effects = Vec::new();
+    pipeline.step(Now { mono_ms: 5, wall_ms: 10 }, submit(1, vec![write()]), &mut effects);
+    let Some(Effect::Log { orders, .. }) = effects.first() else { panic!("{effects:?}") };
+    let [LogOrder::Append(proposal)] = &orders[..] else { panic!("{orders:?}") };
+    assert_eq!(proposal.time_ms, NOW.wall_ms);
+}
+
+/// Three pipelines whose elections are decided by the test, whose disks are instant and whose
+/// links carry everything until they are cut.
+struct Trio {
+    servers: BTreeMap<ServerId, Pipeline>,
+    inbox: VecDeque<(ServerId, Input)>,
+    cut: BTreeSet<ServerId>,
+    /// Requests answered, by server, as (xid, whether it is a transaction).
+    answered: Vec<(ServerId, i32, bool)>,
+    kicked: Vec<(ServerId, ConnectionId)>,
+    /// All transactions that each tree was given.
+    applied: BTreeMap<ServerId, Vec<Zxid>>,
+    now: Now,
+}
+
+impl Trio {
+    fn new() -> Self {
+        let ids = [1, 2, 3].map(ServerId);
+        let members = ids.map(|id| (id, Role::VOTER)).into();
+        let membership = Membership::new(Ensemble { version: Zxid::ZERO, members });
+        let servers = ids.map(|id| (id, pipeline(id.0, membership.clone()))).into();
+        let mut trio = Self {
+            servers,
+            inbox: VecDeque::new(),
+            cut: BTreeSet::new(),
+            answered: Vec::new(),
+            kicked: Vec::new(),
+            applied: BTreeMap::new(),
+            now: NOW,
+        };
+        trio.inbox.extend(ids.map(|id| (id, Input::Start)));
+        trio.settle();
+        trio
+    }
+
+    fn elect(&mut self, leader: u64) {
+        let alive: Vec<_> =
+            self.servers.keys().copied().filter(|id| !self.cut.contains(id)).collect();
+        for id in alive {
+            self.inbox.push_back((id, Input::Try(ServerId(leader))));
+        }
+        self.settle();
+    }
+
+    /// As an election would.
+    fn elect_the_most_recent(&mut self) {
+        let alive = self.servers.iter().filter(|(id, _)| !self.cut.contains(id));
+        let best = alive.max_by_key(|(id, server)| (server.member().logged(), **id));
+        let leader = best.map(|(id, _)| id.0).expect("somebody is alive");
+        self.elect(leader);
+    }
+
+    fn give(&mut self, server: u64, input: Input) {
+        self.inbox.push_back((ServerId(server), input));
+    }
+
+    /// Takes one step; false when there is none to take.
+    fn step(&mut self) -> bool {
+        let Some((id, input)) = self.inbox.pop_front() else { return false };
+        let mut effects = Vec::new();
+        let server = self.servers.get_mut(&id).expect("it is one of the three");
+        server.step(self.now, input, &mut effects);
+        effects.into_iter().for_each(|effect| self.perform(id, effect));
+        true
+    }
+
+    fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    fn perform(&mut self, id: ServerId, effect: Effect) {
+        match effect {
+            Effect::Send(to, message) if !self.cut.contains(&id) && !self.cut.contains(&to) => {
+                self.inbox.push_back((to, Input::Received(id, vec![message])));
+            }
+            Effect::Log { mark, .. } => self.inbox.push_back((id, Input::Durable(mark))),
+            Effect::Commit(batch) => batch.into_iter().for_each(|committed| {
+                if let CommittedBody::Txn(proposal) = &committed.body {
+                    self.applied.entry(id).or_default().push(proposal.zxid);
+                }
+                if committed.sender.is_some() {
+                    let txn = matches!(committed.body, CommittedBody::Txn(_));
+                    self.answered.push((id, committed.xid.0, txn));
+                }
+            }),
+            Effect::Kick(connections) => {
+                self.kicked.extend(connections.into_iter().map(|connection| (id, connection)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a server off the net; the others notice.
+    fn isolate(&mut self, server: u64) {
+        let gone = ServerId(server);
+        self.cut.insert(gone);
+        self.inbox.retain(|(to, input)| {
+            *to != gone && !matches!(input, Input::Received(from, _) if *from == gone)
+        });
+        for id in [1, 2, 3].map(ServerId) {
+            if id != gone {
+                self.inbox.push_back((id, Input::LinkDown(gone)));
+            }
+        }
+        self.settle();
+    }
+}
+
+#[test]
+fn a_follower_forwards_and_answers_in_order() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, submit(5, vec![write(), travel(), confirm(), write()]));
+    trio.settle();
+    let one = ServerId(1);
+    assert_eq!(trio.answered, [(one, 1, true), (one, 2, false), (one, 3, false), (one, 4, true)]);
+    let all: BTreeSet<_> = trio.applied.values().collect();
+    assert_eq!((trio.applied.len(), all.len()), (3, 1), "{:?}", trio.applied);
+}
+
+#[test]
+fn writes_under_way_when_the_leader_dies_are_answered_once_and_in_order() {
+    // The leader dies after each possible number of steps.
+    for steps in 0..40 {
+        let mut trio = Trio::new();
+        trio.elect(3);
+        trio.give(1, submit(5, vec![write(), confirm(), write(), travel(), write()]));
+        for _ in 0..steps {
+            trio.step();
+        }
+        trio.isolate(3);
+        trio.elect_the_most_recent();
+        let mine: Vec<_> = trio.answered.iter().filter(|(id, ..)| *id == ServerId(1)).collect();
+        let xids: Vec<_> = mine.iter().map(|(_, xid, _)| *xid).collect();
+        assert_eq!(xids, [1, 2, 3, 4, 5], "after {steps} steps");
+        let applied = &trio.applied[&ServerId(1)];
+        assert_eq!(applied.len(), 3, "each write once, after {steps} steps: {applied:?}");
+        assert_eq!(applied, &trio.applied[&ServerId(2)]);
+    }
+}
+
+#[test]
+fn a_session_that_moves_to_another_server_leaves_its_old_connection_powerless() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], Zxid::new(Epoch(1), 1)));
+    trio.settle();
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.settle();
+    assert_eq!(trio.kicked, [(ServerId(1), ConnectionId(5))]);
+    assert_eq!(trio.answered, [(ServerId(2), 1, false)]);
+    trio.give(1, submit(5, vec![write()]));
+    trio.settle();
+    assert!(!trio.applied.contains_key(&ServerId(1)), "{:?}", trio.applied);
+    assert_eq!(trio.servers[&ServerId(1)].outstanding(), 0);
+}
+
+#[test]
+fn a_new_leader_learns_who_speaks_for_which_session() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    let at = |counter| Zxid::new(Epoch(1), counter);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], at(1)));
+    trio.give(2, Input::Attached(SessionId(7), ConnectionId(8), at(2)));
+    trio.isolate(3);
+    trio.elect(2);
+    trio.kicked.clear();
+    trio.give(1, submit(5, vec![write()]));
+    trio.settle();
+    assert!(!trio.applied.contains_key(&ServerId(2)), "the later takeover counts");
+}
