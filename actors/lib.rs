@@ -35,4 +35,4 @@ mod wiring;
 mod words;
 
 pub use serve::{ServeError, serve};
-pub use settings::{Settings, WordsAllowed};
+pub use settings::{EnsembleSettings, MemberSettings, Settings, WordsAllowed};

@@ -5,6 +5,7 @@
 //! fields they need and never ask again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -158,6 +159,9 @@ pub struct EnsembleSettings {
     pub finalize_ms: u64,
     /// History kept in memory for learners that fall behind, in bytes of payload.
     pub window_bytes: usize,
+    /// Whether other members are awaited on every address of this machine, and not only on the
+    /// one that the members know.
+    pub listen_everywhere: bool,
 }
 
 /// One member of an ensemble.
@@ -167,6 +171,22 @@ pub struct MemberSettings {
     pub role: Role,
     /// Where other members reach it: host and port, resolved whenever it is dialled.
     pub address: String,
+    /// Its second port in ZooKeeper's server lines. Nothing listens there: one link carries all.
+    pub election_port: u16,
+    /// Where its clients reach it, host and port, if the configuration says so.
+    pub client: Option<String>,
+}
+
+impl fmt::Display for MemberSettings {
+    /// As behind `server.N=` in a configuration of ZooKeeper.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = match self.role {
+            Role::Voter { .. } => "participant",
+            Role::Observer => "observer",
+        };
+        write!(f, "{}:{}:{role}", self.address, self.election_port)?;
+        self.client.iter().try_for_each(|client| write!(f, ";{client}"))
+    }
 }
 
 impl EnsembleSettings {
@@ -180,7 +200,32 @@ impl EnsembleSettings {
             join_ms: 20_000,
             finalize_ms: 20,
             window_bytes: 64 << 20,
+            listen_everywhere: false,
         }
+    }
+
+    /// How many members vote.
+    pub fn voters(&self) -> usize {
+        self.members.values().filter(|member| member.role != Role::Observer).count()
+    }
+
+    /// The members as ZooKeeper shows them: a line for each, lines for groups and weights if any
+    /// differ from the usual, and the version, which is 0 for what comes from a file.
+    pub fn text(&self) -> String {
+        let mut lines: Vec<_> =
+            self.members.iter().map(|(id, member)| format!("server.{}={member}", id.0)).collect();
+        let voters: Vec<_> = self.members.iter().filter_map(voter).collect();
+        if voters.iter().any(|(_, group, weight)| (*group, *weight) != (0, 1)) {
+            let mut groups: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+            for (id, group, _) in &voters {
+                groups.entry(*group).or_default().push(id.to_string());
+            }
+            let groups = groups.iter();
+            lines.extend(groups.map(|(group, ids)| format!("group.{group}={}", ids.join(":"))));
+            lines.extend(voters.iter().map(|(id, _, weight)| format!("weight.{id}={weight}")));
+        }
+        lines.push("version=0".to_owned());
+        lines.join("\n")
     }
 
     /// A number that differs, as far as hashing goes, between ensembles of different members.
@@ -191,9 +236,36 @@ impl EnsembleSettings {
     }
 }
 
+/// Number, group and weight of a member that votes.
+fn voter((id, member): (&ServerId, &MemberSettings)) -> Option<(u64, u64, u64)> {
+    match member.role {
+        Role::Voter { group, weight } => Some((id.0, group, weight)),
+        Role::Observer => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn member(role: Role, client: Option<&str>) -> MemberSettings {
+        let (address, client) = ("host:2888".to_owned(), client.map(str::to_owned));
+        MemberSettings { role, address, election_port: 3888, client }
+    }
+
+    #[test]
+    fn members_are_shown_as_zookeeper_shows_them() {
+        let mut members = BTreeMap::from([
+            (ServerId(1), member(Role::VOTER, Some("0.0.0.0:2181"))),
+            (ServerId(10), member(Role::Observer, None)),
+        ]);
+        let expected = "server.1=host:2888:3888:participant;0.0.0.0:2181\n\
+                        server.10=host:2888:3888:observer\nversion=0";
+        assert_eq!(EnsembleSettings::new(members.clone()).text(), expected);
+        members.insert(ServerId(2), member(Role::Voter { group: 7, weight: 3 }, None));
+        let text = EnsembleSettings::new(members).text();
+        assert!(text.ends_with("group.0=1\ngroup.7=2\nweight.1=1\nweight.2=3\nversion=0"), "{text}");
+    }
 
     #[test]
     fn read_only_words_exclude_those_that_change_something() {

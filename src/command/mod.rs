@@ -41,6 +41,9 @@ enum ConfigCommand {
     Check {
         /// Our TOML, or an unchanged zoo.cfg.
         file: PathBuf,
+        /// The server it is judged for, if the file is one of an ensemble.
+        #[arg(long, value_name = "N")]
+        server_id: Option<u16>,
     },
 }
 
@@ -48,7 +51,9 @@ enum ConfigCommand {
 pub(crate) fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
-        Command::Config { command: ConfigCommand::Check { file } } => config_check::run(&file),
+        Command::Config { command: ConfigCommand::Check { file, server_id } } => {
+            config_check::run(&file, server_id)
+        }
         Command::Shell(arguments) => ostler::shell::run(arguments),
         Command::Bench(arguments) => ostler::bench::run(arguments),
         Command::Version => {

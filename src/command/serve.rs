@@ -10,12 +10,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// The place of a number given by an argument.
+pub(super) const SERVER_ID: &str = "--server-id";
+
 /// Each argument wins over the environment and the file.
 #[derive(Args)]
 pub(crate) struct ServeArguments {
     /// Our TOML, or an unchanged zoo.cfg; without it the embedded defaults hold.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// This server's number, if it is one of an ensemble.
+    #[arg(long, value_name = "N")]
+    server_id: Option<u16>,
     /// Directory of snapshots and log.
     #[arg(long, value_name = "DIR")]
     data_dir: Option<String>,
@@ -76,6 +82,9 @@ fn layer(arguments: &ServeArguments) -> Layer {
         layer.set("server.data_dir", "--data-dir", directory.as_str());
         // One directory was asked for, whatever the file says about a second.
         layer.set("server.log_dir", "--data-dir", "");
+    }
+    if let Some(id) = arguments.server_id {
+        layer.set("server.id", SERVER_ID, id);
     }
     if let Some(port) = arguments.client_port {
         layer.set("client.port", "--client-port", port);

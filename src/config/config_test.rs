@@ -30,7 +30,7 @@ fn defaults_of_the_rooms_are_those_of_the_embedded_file() {
 
 #[test]
 fn every_key_stands_in_the_embedded_file_and_the_other_way_round() {
-    let layer = toml_file::read("config/ostler.toml", DEFAULTS);
+    let layer = toml_file::read(BUILT_IN, DEFAULTS);
     assert_eq!(layer.problems, []);
     let mut written: Vec<_> = layer.entries.iter().map(|entry| entry.key.as_str()).collect();
     let mut known: Vec<_> = keys::KEYS.iter().map(|key| key.name).collect();
@@ -147,24 +147,6 @@ fn what_is_not_there_yet_warns_unless_it_is_switched_off() {
     let text = "dataDir=/d\nadmin.enableServer=false\naudit.enable=true\n";
     let warnings = loaded("zoo.cfg", text).warnings;
     assert_eq!(warnings, ["zoo.cfg:3: audit.enable: not supported: there is no audit log yet"]);
-}
-
-#[test]
-fn a_server_of_an_ensemble_never_starts_alone() {
-    let one = "dataDir=/d\nserver.1=a:2888:3888\n";
-    let three = format!("{one}server.2=b:2888:3888\nserver.3=c:2888:3888\n");
-    assert_eq!(refused("zoo.cfg", &three).lines().count(), 3);
-    assert!(refused("zoo.cfg", one).starts_with("zoo.cfg:2: server.1: this is a server of an"));
-    assert!(refused("zoo.cfg", &format!("{three}standaloneEnabled=true\n")).contains("ensemble"));
-    assert!(refused("zoo.cfg", "dataDir=/d\ndynamicConfigFile=/e\n").contains("ensemble"));
-    assert!(refused("zoo.cfg", "dataDir=/d\npeerType=observer\n").contains("ensemble"));
-}
-
-#[test]
-fn a_single_server_said_to_stand_alone_is_served_on_its_port() {
-    let text = "dataDir=/d\nstandaloneEnabled=true\nserver.1=a:2888:3888;127.0.0.1:2199\n";
-    let settings = loaded("zoo.cfg", text).settings;
-    assert_eq!(settings.client_address, [(Ipv4Addr::LOCALHOST, 2199).into()]);
 }
 
 #[test]

@@ -2,6 +2,9 @@
 //! them are merged. Every value knows its place, so that a later check can still name the line.
 
 use super::problem::Problem;
+use ostler_actors::EnsembleSettings;
+use ostler_core::types::ServerId;
+use ostler_core::zab::quorum::Role;
 use config::{ConfigError, Map, Source, Value, ValueKind};
 
 /// What one source says, and what its reader thought of it.
@@ -16,6 +19,26 @@ pub(crate) struct Layer {
     pub(crate) warnings: Vec<String>,
     /// The file that has to name a data directory, as ZooKeeper demands of every zoo.cfg.
     pub(crate) data_dir_awaited_in: Option<String>,
+    /// What ZooKeeper's `peerType` says beside the server lines.
+    pub(crate) peer_type: Option<PeerType>,
+}
+
+/// The role that a zoo.cfg gives its own server by `peerType`.
+#[derive(Clone, Debug)]
+pub(crate) struct PeerType {
+    /// Where it stands.
+    pub(crate) place: String,
+    /// Whether it says `observer`.
+    pub(crate) observes: bool,
+}
+
+impl PeerType {
+    /// A warning, if the line of server `id` says something else: the line counts.
+    pub(crate) fn contradicts(&self, ensemble: &EnsembleSettings, id: u64) -> Option<String> {
+        let observes = ensemble.members.get(&ServerId(id))?.role == Role::Observer;
+        let told = "the server line says otherwise, and it counts; make the two agree";
+        (observes != self.observes).then(|| format!("{}: {told}", self.place))
+    }
 }
 
 /// One key of a source, for the table of `ostler config check`.

@@ -4,6 +4,7 @@
 //! zoo.cfg), variables OSTLER__SECTION__KEY, arguments. `command` calls this and hands the result
 //! to the rooms, which never learn where a value came from.
 
+mod ensemble;
 mod keys;
 mod layer;
 mod problem;
@@ -13,9 +14,12 @@ mod table;
 mod toml_file;
 mod zoo;
 mod zoo_keys;
+mod zoo_members;
 
 #[cfg(test)]
 mod config_test;
+#[cfg(test)]
+mod ensemble_test;
 
 pub(crate) use keys::LEVELS;
 pub(crate) use layer::Layer;
@@ -24,13 +28,18 @@ pub(crate) use schema::Logging;
 pub(crate) use table::table;
 
 use config::{Config, Environment, Source, Value, ValueKind};
-use ostler_actors::Settings;
+use ostler_actors::{EnsembleSettings, Settings};
 use schema::Document;
 use std::collections::HashMap;
 use std::path::Path;
 
 /// The defaults, with every key and its reason.
 pub(crate) const DEFAULTS: &str = include_str!("../../config/ostler.toml");
+
+/// The place of values that nobody has chosen.
+const BUILT_IN: &str = "the built-in config/ostler.toml";
+
+const TELL_NUMBER: &str = "start with --server-id N, or set OSTLER__SERVER__ID=N";
 
 /// A configuration that a server can start with.
 #[derive(Debug)]
@@ -82,9 +91,10 @@ pub(crate) fn load(
     let mut problems = file.problems.clone();
     problems.extend(unknown_variables(&environment));
     problems.extend(missing_data_dir(&[&file, &arguments], &environment));
-    let warnings = file.warnings.clone();
+    let mut warnings = file.warnings.clone();
+    let peer_type = file.peer_type.clone();
     let merged = Config::builder()
-        .add_source(toml_file::read("config/ostler.toml", DEFAULTS))
+        .add_source(toml_file::read(BUILT_IN, DEFAULTS))
         .add_source(file)
         .add_source(environment)
         .add_source(arguments)
@@ -95,23 +105,61 @@ pub(crate) fn load(
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
-    let document: Document = merged.clone().try_deserialize().map_err(unreadable)?;
+    let mut document: Document = merged.clone().try_deserialize().map_err(unreadable)?;
     let logging = document.logging.clone();
     let place = |key: &str| {
-        let found = value(key).and_then(|value| value.origin().map(str::to_owned));
-        found.unwrap_or_else(|| "the configuration".to_owned())
+        let found = value(key).and_then(|value| value.origin());
+        let list = || key.rsplit_once('.').and_then(|(list, _)| value(list)?.origin());
+        found.or_else(list).unwrap_or("the configuration").to_owned()
     };
-    let settings = document.settings(&place, &mut problems);
+    let ensemble = document.ensemble.settings(&place, &mut problems);
+    if let Some(ensemble) = &ensemble {
+        problems.extend(find_own(&mut document, ensemble, &place));
+        warnings.extend(ensemble::warnings(ensemble, &place(ensemble::MEMBERS)));
+        warnings.extend(peer_type.and_then(|said| said.contradicts(ensemble, document.server.id)));
+    }
+    let settings = document.settings(ensemble, &place, &mut problems);
     if !problems.is_empty() {
         return Err(Problems(problems));
     }
     Ok(Loaded { settings, logging, warnings })
 }
 
-/// The merged value of `section.key`, with the place it came from.
+/// Which member this server is: one that nobody has told is to be found in the file `myid`, for a
+/// default would make every server the same one.
+fn find_own(
+    document: &mut Document,
+    ensemble: &EnsembleSettings,
+    place: &dyn Fn(&str) -> String,
+) -> Option<Problem> {
+    let mut place_of_id = place("server.id");
+    let data_dir = &document.server.data_dir;
+    if is_built_in(&place_of_id) && data_dir.contains(schema::ID) {
+        let what = "nothing says which member this server is";
+        return Some(Problem::new(place(ensemble::MEMBERS), "server.id", what, TELL_NUMBER));
+    }
+    if is_built_in(&place_of_id) {
+        let directory = Path::new(data_dir);
+        match ensemble::number_in_file(directory) {
+            Ok(number) => document.server.id = number,
+            Err(problem) => return Some(problem),
+        }
+        place_of_id = directory.join("myid").display().to_string();
+    }
+    ensemble::stranger(document.server.id, ensemble, &place_of_id)
+}
+
+/// Whether nobody has chosen the value that came from this place.
+fn is_built_in(place: &str) -> bool {
+    place.starts_with(BUILT_IN)
+}
+
+/// The merged value of `section.key`, with the place it came from; of an element, if a number
+/// follows.
 fn lookup<'a>(root: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(root, |value, name| match &value.kind {
         ValueKind::Table(table) => table.get(name),
+        ValueKind::Array(items) => items.get(name.parse::<usize>().ok()?),
         ValueKind::Nil
         | ValueKind::Boolean(_)
         | ValueKind::I64(_)
@@ -119,8 +167,7 @@ fn lookup<'a>(root: &'a Value, key: &str) -> Option<&'a Value> {
         | ValueKind::U64(_)
         | ValueKind::U128(_)
         | ValueKind::Float(_)
-        | ValueKind::String(_)
-        | ValueKind::Array(_) => None,
+        | ValueKind::String(_) => None,
     })
 }
 

@@ -1,20 +1,26 @@
 //! The merged values as types, and from them the rooms' [`Settings`]. Ranges of single values are
 //! checked before (`keys`); here come the checks that need more than one.
 
+use super::ensemble::Ensemble;
 use super::problem::Problem;
-use ostler_actors::{Settings, WordsAllowed};
+use ostler_actors::{EnsembleSettings, Settings, WordsAllowed};
 use ostler_core::types::ServerId;
+use ostler_core::zab::quorum::Role;
 use serde::Deserialize;
 use std::fmt::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::num::NonZero;
 use std::path::PathBuf;
 
+/// What stands for the server's number in the names of directories.
+pub(super) const ID: &str = "{id}";
+
 /// Everything `config/ostler.toml` has, section by section; the meanings stand there.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Document {
-    server: Server,
+    pub(super) server: Server,
+    pub(super) ensemble: Ensemble,
     client: Client,
     session: Session,
     log: Log,
@@ -27,9 +33,9 @@ pub(crate) struct Document {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Server {
-    id: u64,
-    data_dir: String,
+pub(super) struct Server {
+    pub(super) id: u64,
+    pub(super) data_dir: String,
     log_dir: String,
 }
 
@@ -104,21 +110,27 @@ pub(crate) struct Logging {
 }
 
 impl Document {
-    /// Settings for the rooms. `place` tells where the value of a key came from.
+    /// Settings for the rooms, `server.id` being right already. `place` tells where the value of
+    /// a key came from.
     pub(crate) fn settings(
-        self,
+        mut self,
+        ensemble: Option<EnsembleSettings>,
         place: &dyn Fn(&str) -> String,
         problems: &mut Vec<Problem>,
     ) -> Settings {
+        let own = ensemble.as_ref().and_then(|all| all.members.get(&ServerId(self.server.id)));
+        if let Some(client) = own.and_then(|member| member.client.as_deref()) {
+            self.client.listen_as_known(client, place, problems);
+        }
         let (min_session_timeout_ms, max_session_timeout_ms) =
             self.session.timeouts(place, problems);
-        let data_dir = PathBuf::from(&self.server.data_dir);
+        let data_dir = self.server.directory(&self.server.data_dir);
         let log_dir = match self.server.log_dir.as_str() {
             "" => data_dir.clone(),
-            directory => PathBuf::from(directory),
+            directory => self.server.directory(directory),
         };
         let settings = Settings {
-            ensemble: None,
+            ensemble,
             data_dir,
             log_dir,
             client_address: self.client.sockets(place, problems),
@@ -155,6 +167,13 @@ impl Document {
     }
 }
 
+impl Server {
+    /// One file may serve several servers of a machine: `{id}` stands for the server's number.
+    fn directory(&self, name: &str) -> PathBuf {
+        PathBuf::from(name.replace(ID, &self.id.to_string()))
+    }
+}
+
 impl Session {
     /// Shortest and longest timeout, in milliseconds.
     fn timeouts(&self, place: &dyn Fn(&str) -> String, problems: &mut Vec<Problem>) -> (i32, i32) {
@@ -177,6 +196,31 @@ impl Session {
 }
 
 impl Client {
+    /// The members know at which address clients find this server: it listens there, unless an
+    /// argument or the environment says otherwise. A file must not say two things.
+    fn listen_as_known(
+        &mut self,
+        known: &str,
+        place: &dyn Fn(&str) -> String,
+        problems: &mut Vec<Problem>,
+    ) {
+        let Some((host, port)) = known.rsplit_once(':') else { return };
+        let place_of_port = place("client.port");
+        if super::is_built_in(&place_of_port) {
+            self.port = port.parse().unwrap_or(self.port);
+        } else if self.port.to_string() != port && place_of_port.contains(':') {
+            problems.push(Problem::new(
+                place_of_port,
+                "client.port",
+                format!("{}, but the members know {port} as this server's", self.port),
+                "remove one of the two, or make them agree",
+            ));
+        }
+        if super::is_built_in(&place("client.addresses")) {
+            self.addresses = vec![host.to_owned()];
+        }
+    }
+
     /// Every address that the names stand for.
     fn sockets(
         &self,
@@ -273,5 +317,23 @@ fn config_text(settings: &Settings) -> String {
     for (key, value) in lines {
         writeln!(text, "{key}={value}").expect("a string takes every write");
     }
+    if let Some(ensemble) = &settings.ensemble {
+        text.push_str(&ensemble_text(settings, ensemble));
+    }
     text
+}
+
+/// What `conf` tells only in an ensemble; times in ticks, rounded up.
+fn ensemble_text(settings: &Settings, ensemble: &EnsembleSettings) -> String {
+    let tick = u64::from(settings.tick_ms).max(1);
+    let me = ensemble.members.get(&settings.server);
+    let port = me.and_then(|me| me.address.rsplit_once(':')).map_or("", |(_, port)| port);
+    format!(
+        "initLimit={}\nsyncLimit={}\nelectionAlg=3\nelectionPort={}\nquorumPort={port}\n\
+         peerType={}\n",
+        ensemble.join_ms.div_ceil(tick),
+        ensemble.silence_ms.div_ceil(tick),
+        me.map_or(0, |me| me.election_port),
+        u8::from(me.is_some_and(|me| me.role == Role::Observer)),
+    )
 }

@@ -52,17 +52,23 @@ fn read_section(
     };
     for (key, value) in table {
         let name = format!("{section}.{}", key.get_ref());
-        read_key(layer, &name, value.get_ref(), &place_of(key.span().start));
+        read_key(layer, &name, value.get_ref(), &place_of(key.span().start), place_of);
     }
 }
 
-fn read_key(layer: &mut Layer, name: &str, value: &DeValue<'_>, place: &str) {
+fn read_key(
+    layer: &mut Layer,
+    name: &str,
+    value: &DeValue<'_>,
+    place: &str,
+    place_of: &dyn Fn(usize) -> String,
+) {
     let Some(key) = keys::find(name) else {
         let remedy = keys::remedy_for_unknown(name);
         refuse(layer, place, name, "there is no such key".to_owned(), remedy);
         return;
     };
-    let Some(kind) = convert(value) else {
+    let Some(kind) = convert(value, place_of) else {
         let what = format!("a {} does not fit: {}", value.type_str(), key.meaning);
         refuse(layer, place, name, what, key.remedy());
         return;
@@ -86,7 +92,7 @@ fn refuse(layer: &mut Layer, place: &str, name: &str, what: String, remedy: Stri
     layer.problems.push(Problem::new(place, name, what, remedy));
 }
 
-fn convert(value: &DeValue<'_>) -> Option<ValueKind> {
+fn convert(value: &DeValue<'_>, place_of: &dyn Fn(usize) -> String) -> Option<ValueKind> {
     match value {
         DeValue::String(text) => Some(ValueKind::String(text.to_string())),
         DeValue::Boolean(switch) => Some(ValueKind::Boolean(*switch)),
@@ -94,11 +100,12 @@ fn convert(value: &DeValue<'_>) -> Option<ValueKind> {
             i64::from_str_radix(digits.as_str(), digits.radix()).ok().map(ValueKind::I64)
         }
         DeValue::Array(items) => {
-            let items: Option<Vec<_>> = items
-                .iter()
-                .map(|item| convert(item.get_ref()).map(|kind| config::Value::new(None, kind)))
-                .collect();
-            items.map(ValueKind::Array)
+            let item = |item: &Spanned<DeValue<'_>>| {
+                let place = place_of(item.span().start);
+                let kind = convert(item.get_ref(), place_of)?;
+                Some(config::Value::new(Some(&place), kind))
+            };
+            items.iter().map(item).collect::<Option<_>>().map(ValueKind::Array)
         }
         DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Table(_) => None,
     }

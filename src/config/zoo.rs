@@ -1,11 +1,12 @@
 //! An unchanged zoo.cfg, read into values of ours. The table of `zoo_keys` says what each key
-//! means; this file acts on it, and refuses whatever would need an ensemble.
+//! means; this file acts on it, and leaves what makes an ensemble to `zoo_members`.
 
 use super::keys;
 use super::layer::{Entry, Fate, Layer};
 use super::problem::Problem;
 use super::properties::{self, Property};
 use super::zoo_keys::{self, Convert, Row, Verdict};
+use super::zoo_members;
 use config::ValueKind;
 
 /// Where ZooKeeper's defaults, which hold for a key that zoo.cfg leaves out, differ from ours.
@@ -24,7 +25,7 @@ pub(crate) fn read(file: &str, text: &str) -> Layer {
         read_property(&mut layer, property, &place);
     }
     keep_everything_if_told(&mut layer, &properties, file);
-    refuse_ensembles(&mut layer, &properties, file);
+    zoo_members::read(&mut layer, &properties, file);
     layer
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn looks_like_one(text: &str) -> bool {
         && properties::read(text).iter().any(|found| zoo_keys::find(bare(&found.key)).is_some())
 }
 
-fn bare(key: &str) -> &str {
+pub(super) fn bare(key: &str) -> &str {
     key.strip_prefix("zookeeper.").unwrap_or(key)
 }
 
@@ -150,7 +151,7 @@ fn converted(value: &str, convert: Convert) -> Result<Option<ValueKind>, &'stati
 }
 
 /// A number as Java reads its properties: decimal, or hexadecimal after `0x` or `#`.
-fn number(value: &str) -> Result<i64, &'static str> {
+pub(super) fn number(value: &str) -> Result<i64, &'static str> {
     let hexadecimal = value.strip_prefix("0x").or_else(|| value.strip_prefix('#'));
     let parsed = match hexadecimal {
         Some(digits) => i64::from_str_radix(digits, 16),
@@ -173,70 +174,4 @@ fn refuse_unless(
     let remedy = "remove the line if the server may run without it";
     layer.problems.push(Problem::new(place, &property.key, what, remedy));
     Fate::Refused
-}
-
-/// A file of an ensemble must never start a server that believes itself alone: its clients would
-/// see a second history. One server line with `standaloneEnabled=true` written out is alone, as
-/// ZooKeeper reads it too.
-fn refuse_ensembles(layer: &mut Layer, properties: &[Property], file: &str) {
-    let value = |name: &str| {
-        let found = properties.iter().rfind(|property| bare(&property.key) == name);
-        found.map(|property| property.value.to_lowercase())
-    };
-    let servers: Vec<_> =
-        properties.iter().filter(|found| bare(&found.key).starts_with("server.")).collect();
-    let said_to_be_alone = value("standaloneEnabled").as_deref() == Some("true");
-    let observes = value("peerType").as_deref() == Some("observer")
-        || servers.iter().any(|server| server.value.to_lowercase().contains(":observer"));
-    let alone = servers.is_empty() || (servers.len() == 1 && said_to_be_alone);
-    if let [server] = servers[..]
-        && alone
-    {
-        client_of_server_line(layer, server, file);
-    }
-    let dynamic = properties.iter().filter(|property| bare(&property.key) == "dynamicConfigFile");
-    let blamed: Vec<_> = if alone && !observes {
-        dynamic.collect()
-    } else {
-        servers.into_iter().chain(dynamic).collect()
-    };
-    let peer_type = properties.iter().filter(|found| bare(&found.key) == "peerType" && observes);
-    for property in blamed.into_iter().chain(peer_type) {
-        refuse_membership(layer, property, file);
-    }
-}
-
-fn refuse_membership(layer: &mut Layer, property: &Property, file: &str) {
-    let place = format!("{file}:{}", property.line);
-    let what = "this is a server of an ensemble, and ensembles are not served yet";
-    let remedy = "to serve alone, remove the line, or keep one server line and write \
-                  standaloneEnabled=true";
-    layer.problems.push(Problem::new(place, &property.key, what, remedy));
-    if let Some(entry) = layer.entries.iter_mut().find(|entry| entry.key == property.key) {
-        entry.fate = Fate::Refused;
-        what.clone_into(&mut entry.meaning);
-    }
-}
-
-/// `server.1=host:2888:3888;2181` holds the port of the clients behind the semicolon.
-fn client_of_server_line(layer: &mut Layer, server: &Property, file: &str) {
-    let Some((_, client)) = server.value.split_once(';') else { return };
-    let place = format!("{file}:{}: {}", server.line, server.key);
-    let (host, port) = match client.rsplit_once(':') {
-        Some((host, port)) => (Some(host.trim_matches(['[', ']'])), port),
-        None => (None, client),
-    };
-    match port.trim().parse::<i64>() {
-        Ok(port) => layer.set("client.port", &place, port),
-        Err(_) => layer.problems.push(Problem::new(
-            format!("{file}:{}", server.line),
-            &server.key,
-            format!("`{client}` is not a client address"),
-            "write HOST:QUORUM:ELECTION;[HOST:]PORT",
-        )),
-    }
-    if let Some(host) = host {
-        let host = config::Value::new(None, host);
-        layer.set("client.addresses", &place, ValueKind::Array(vec![host]));
-    }
 }

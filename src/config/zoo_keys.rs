@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
     /// Not there yet, and a server without it would be less safe, or alone: any value but these
     /// stops the start.
     RefusedUnless(&'static [&'static str]),
-    /// A line of an ensemble; `zoo` decides over all of them together.
+    /// A line of an ensemble; `zoo_members` decides over all of them together.
     Membership,
 }
 
@@ -164,54 +164,73 @@ pub(crate) const ROWS: &[Row] = &[
         "only SHA1, ZooKeeper's default, is supported for digests",
     ),
     row(
-        &["server.*", "group.*", "weight.*", "dynamicConfigFile", "standaloneEnabled", "peerType"],
-        Membership,
-        "membership of an ensemble",
-    ),
-    row(
         &[
+            "server.*",
+            "group.*",
+            "weight.*",
+            "dynamicConfigFile",
+            "standaloneEnabled",
+            "peerType",
             "initLimit",
-            "syncLimit",
-            "connectToLearnerMasterLimit",
-            "electionAlg",
-            "electionPortBindRetry",
         ],
+        Membership,
+        "membership of an ensemble; this server stands alone",
+    ),
+    row(
+        &["quorumListenOnAllIPs"],
+        Honoured("ensemble.listen_everywhere", Switch),
+        "other members are awaited on every address",
+    ),
+    row(
+        &["syncLimit", "connectToLearnerMasterLimit", "cnxTimeout", "quorumCnxnTimeoutMs"],
         Ignored,
-        "concerns the servers of an ensemble; there is one server",
+        "a silent server is given up after ensemble.silence_ms, much sooner: signs of life never \
+         wait behind data here",
+    ),
+    row(
+        &["electionAlg", "electionPortBindRetry", "fastleader.*"],
+        Ignored,
+        "there is one way to elect, over the links that carry everything else",
+    ),
+    row(&["leaderServes"], Ignored, "a leader serves clients too"),
+    row(&["syncEnabled", "observer.syncEnabled"], Ignored, "an observer keeps log and snapshots"),
+    row(
+        &["observerMasterPort", "observerMaster.*"],
+        Ignored,
+        "observers learn from the leader itself",
+    ),
+    row(&["oraclePath"], Ignored, "of two voters both decide, or nobody"),
+    row(
+        &["sslQuorum", "ssl.quorum.*", "sslQuorumReloadCertFiles", "portUnification"],
+        Ignored,
+        "concerns TLS between servers, which is not served yet",
+    ),
+    row(
+        &["quorum.auth.*", "quorum.cnxn.threads.size"],
+        Ignored,
+        "concerns SASL between servers, which is not served yet",
+    ),
+    row(
+        &["commitLogCount", "snapshotSizeFactor", "forceSnapshotSync"],
+        Ignored,
+        "a follower gets what it lacks from memory (ensemble.window_bytes), from the log, or a \
+         snapshot, in this order",
     ),
     row(
         &[
-            "cnxTimeout",
-            "quorumCnxnTimeoutMs",
             "tcpKeepAlive",
-            "fastleader.*",
-            "leaderServes",
             "leader.*",
             "learner.*",
             "follower.*",
             "observer.*",
-            "observerMaster.*",
             "leaderConnectDelayDuringRetryMs",
             "forward_learner_requests_to_commit_processor_disabled",
             "messageTracker.*",
-            "quorumListenOnAllIPs",
-            "observerMasterPort",
-            "syncEnabled",
-            "snapshotSizeFactor",
-            "commitLogCount",
-            "forceSnapshotSync",
             "multiAddress.*",
-            "oraclePath",
-            "quorum.cnxn.threads.size",
-            "portUnification",
-            "sslQuorumReloadCertFiles",
-            "ssl.quorum.*",
-            "quorum.auth.*",
             "ensembleAuthName",
-            "sslQuorum",
         ],
         Ignored,
-        "concerns traffic between servers; there is one server",
+        "tunes ZooKeeper's traffic between servers; the section [ensemble] has what there is here",
     ),
     row(
         &["secureClientPort", "secureClientPortAddress", "client.portUnification"],
@@ -228,7 +247,11 @@ pub(crate) const ROWS: &[Row] = &[
         OFF,
         "a stricter check of clients than Ostler has yet",
     ),
-    row(&["readonlymode.enabled"], Ignored, "an ensemble's concern: one server is never cut off"),
+    row(
+        &["readonlymode.enabled"],
+        NotYet,
+        "a server without its ensemble serves no new clients, not even reads",
+    ),
     row(
         &[
             "enforce.auth.schemes",
@@ -250,7 +273,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         &["reconfigEnabled"],
         NotYet,
-        "one server has nothing to reconfigure; requests for it are refused as when it is off",
+        "members are those of the files; requests to change them are refused as when it is off",
     ),
     row(
         &["localSessionsEnabled", "localSessionsUpgradingEnabled"],
