@@ -46,11 +46,8 @@ pub(crate) fn bind(settings: &Settings) -> Result<Option<TcpListener>, ServeErro
     let Some(me) = ensemble.members.get(&settings.server) else { return Ok(None) };
     let port = me.address.rsplit_once(':').map_or("", |(_, port)| port);
     let everywhere = if me.address.starts_with('[') { "[::]" } else { "0.0.0.0" };
-    let name = if ensemble.listen_everywhere {
-        &format!("{everywhere}:{port}")
-    } else {
-        &me.address
-    };
+    let name =
+        if ensemble.listen_everywhere { &format!("{everywhere}:{port}") } else { &me.address };
     let refused = |source| ServeError::BindPeers { address: name.clone(), source };
     let addresses = name.to_socket_addrs().map_err(refused)?;
     let mut last = std::io::Error::other("the name has no address");

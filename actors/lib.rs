@@ -26,6 +26,7 @@ mod session_sweeper;
 pub mod settings;
 mod snapshot_transfer;
 mod snapshot_writer;
+mod standing;
 mod switchboard;
 mod system;
 mod tree_store;

@@ -264,7 +264,10 @@ mod tests {
         assert_eq!(EnsembleSettings::new(members.clone()).text(), expected);
         members.insert(ServerId(2), member(Role::Voter { group: 7, weight: 3 }, None));
         let text = EnsembleSettings::new(members).text();
-        assert!(text.ends_with("group.0=1\ngroup.7=2\nweight.1=1\nweight.2=3\nversion=0"), "{text}");
+        assert!(
+            text.ends_with("group.0=1\ngroup.7=2\nweight.1=1\nweight.2=3\nversion=0"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -3,9 +3,11 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::links::Links;
 use crate::monitor::{self, Baseline};
 use crate::room::look;
 use crate::settings::Settings;
+use crate::standing;
 use crate::switchboard::Switchboard;
 use crate::system;
 use crate::view::ReadView;
@@ -16,7 +18,7 @@ use ostler_core::tree::Tree;
 use ostler_core::types::{ConnectionId, SessionId, Zxid};
 use ostler_core::wire::FourLetterWord;
 use ostler_core::words::{
-    ConnectionEntry, ExpirySet, Report, Sessions, answer, build_date, not_allowed,
+    ConnectionEntry, ExpirySet, Report, ServerState, Sessions, answer, build_date, not_allowed,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +31,7 @@ pub(crate) struct Words {
     counters: Arc<Counters>,
     view: ReadView,
     rooms: Rooms,
+    links: Links,
     switchboard: Switchboard,
     baseline: Baseline,
     clock: Clock,
@@ -41,6 +44,7 @@ impl Words {
             counters: plan.counters.clone(),
             view: plan.view.clone(),
             rooms,
+            links: plan.links.clone(),
             switchboard: plan.rooms.clone(),
             baseline: Baseline::default(),
             clock: plan.clock,
@@ -79,6 +83,9 @@ impl Words {
             | FourLetterWord::Srvr => {}
         }
         let mut report = self.basics();
+        if asks_for_standing(word) {
+            standing::stand(&mut report, &self.settings, &self.rooms).await;
+        }
         match word {
             FourLetterWord::Cons | FourLetterWord::Stat => report.connections = self.connections(),
             FourLetterWord::Dump => self.sessions(&mut report).await,
@@ -161,9 +168,19 @@ impl Words {
         // Instants of the monotonic clock, as the host's wall clock stands to it now.
         let wall = |at: u64| now.wall_ms + (at.cast_signed() - now.mono_ms.cast_signed());
         report.connection_deadlines = self.connection_deadlines(&buckets, wall);
-        let sets =
-            buckets.into_iter().map(|(at, members)| ExpirySet { wall_ms: wall(at), members });
-        report.sessions = Sessions::Tracked(sets.collect());
+        report.sessions = match report.state {
+            // Another server decides on their end.
+            ServerState::Follower | ServerState::Observer => {
+                Sessions::Learned(self.view.read(|tree| {
+                    tree.sessions().map(|(id, record)| (id, record.timeout_ms)).collect()
+                }))
+            }
+            ServerState::Standalone | ServerState::Leader | ServerState::ReadOnly => {
+                let sets = buckets.into_iter();
+                let sets = sets.map(|(at, members)| ExpirySet { wall_ms: wall(at), members });
+                Sessions::Tracked(sets.collect())
+            }
+        };
     }
 
     /// A connection with a session ends with it; one without has some time to open one.
@@ -231,11 +248,37 @@ impl Words {
             gauges.sessions = tree.sessions().count() as u64;
         });
         monitor::measure(gauges, &self.rooms, &self.counters, &self.baseline).await;
+        let (settings, rooms, now_ms) = (&self.settings, &self.rooms, gauges.uptime_ms);
+        standing::measure(gauges, report.state, settings, rooms, &self.links, now_ms).await;
     }
 
     fn directories(&self, report: &mut Report) {
         report.snapshot_bytes = system::bytes_in(&self.settings.data_dir);
         report.log_bytes = system::bytes_in(&self.settings.log_dir);
+    }
+}
+
+/// Words whose answer depends on whether the server serves, and as what.
+fn asks_for_standing(word: FourLetterWord) -> bool {
+    match word {
+        FourLetterWord::Ruok
+        | FourLetterWord::Envi
+        | FourLetterWord::Gtmk
+        | FourLetterWord::Stmk => false,
+        FourLetterWord::Crst
+        | FourLetterWord::Cons
+        | FourLetterWord::Conf
+        | FourLetterWord::Dirs
+        | FourLetterWord::Dump
+        | FourLetterWord::Hash
+        | FourLetterWord::Isro
+        | FourLetterWord::Mntr
+        | FourLetterWord::Srvr
+        | FourLetterWord::Srst
+        | FourLetterWord::Stat
+        | FourLetterWord::Wchc
+        | FourLetterWord::Wchp
+        | FourLetterWord::Wchs => true,
     }
 }
 

@@ -27,7 +27,9 @@ pub(crate) fn run(file: &Path, server_id: Option<u16>) -> ExitCode {
     match config::load(layer, HashMap::new(), arguments) {
         Ok(loaded) => {
             let as_what = match &loaded.settings.ensemble {
-                Some(all) => format!("as server {} of {}", loaded.settings.server.0, all.members.len()),
+                Some(all) => {
+                    format!("as server {} of {}", loaded.settings.server.0, all.members.len())
+                }
                 None => "alone".to_owned(),
             };
             let mut out = std::io::stdout();

@@ -147,7 +147,8 @@ pub(super) fn stranger(id: u64, ensemble: &EnsembleSettings, place: &str) -> Opt
 
 fn parse(text: &str) -> Result<(ServerId, MemberSettings), String> {
     let mut words = text.split_whitespace();
-    let (id, addresses) = words.next().and_then(|word| word.split_once('=')).ok_or("it lacks `=`")?;
+    let (id, addresses) =
+        words.next().and_then(|word| word.split_once('=')).ok_or("it lacks `=`")?;
     let id = number(id).filter(|id| (1..=ID_MAX).contains(id));
     let id = id.ok_or_else(|| format!("its number is not one from 1 to {ID_MAX}"))?;
     let (address, election_port) = addresses_of(addresses)?;

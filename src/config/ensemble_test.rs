@@ -154,7 +154,8 @@ fn members_live_in_a_dynamic_file_too() {
     let directory = tempfile::tempdir().unwrap();
     let dynamic = directory.path().join("zoo.cfg.dynamic.100000000");
     let members = "server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:2888:3888\n";
-    std::fs::write(&dynamic, format!("{members}server.3=c:2888:3888\nversion=100000000\n")).unwrap();
+    std::fs::write(&dynamic, format!("{members}server.3=c:2888:3888\nversion=100000000\n"))
+        .unwrap();
     let text = format!("dataDir=/d\ndynamicConfigFile={}\n", dynamic.display());
     assert_eq!(ensemble(3, "zoo.cfg", &text).members.len(), 3);
     let both = refused("zoo.cfg", &format!("{text}server.1=a:2888:3888\n"));

@@ -2,10 +2,10 @@
 //! them are merged. Every value knows its place, so that a later check can still name the line.
 
 use super::problem::Problem;
+use config::{ConfigError, Map, Source, Value, ValueKind};
 use ostler_actors::EnsembleSettings;
 use ostler_core::types::ServerId;
 use ostler_core::zab::quorum::Role;
-use config::{ConfigError, Map, Source, Value, ValueKind};
 
 /// What one source says, and what its reader thought of it.
 #[derive(Clone, Debug, Default)]

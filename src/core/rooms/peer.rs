@@ -5,6 +5,7 @@
 
 use super::{Machine, Now};
 use crate::types::ServerId;
+use crate::words::Summary;
 use crate::zab::Reign;
 use crate::zab::election::Election;
 use crate::zab::io::{ElectionEffect, ElectionInput, Timing};
@@ -21,11 +22,12 @@ pub type Effect = ElectionEffect;
 pub struct Peer {
     election: Election,
     settled: Option<Reign>,
+    settled_at_ms: u64,
     looking_since_ms: Option<u64>,
     /// Elections begun since the start.
     pub elections: u64,
-    /// How long the last finished election took until this server served again, in milliseconds.
-    pub last_election_ms: Option<u64>,
+    /// How long each took until this server served again, in milliseconds.
+    pub election_ms: Summary,
 }
 
 impl Peer {
@@ -34,15 +36,21 @@ impl Peer {
         Self {
             election: Election::new(me, membership, timing),
             settled: None,
+            settled_at_ms: 0,
             looking_since_ms: None,
             elections: 0,
-            last_election_ms: None,
+            election_ms: Summary::default(),
         }
     }
 
     /// The reign this server serves under, if it does.
     pub fn reign(&self) -> Option<Reign> {
         self.settled
+    }
+
+    /// When this server began to serve under its reign, in milliseconds of the monotonic clock.
+    pub fn settled_at_ms(&self) -> u64 {
+        self.settled_at_ms
     }
 }
 
@@ -59,9 +67,10 @@ impl Machine for Peer {
             }
             ElectionInput::Settled(reign) => {
                 self.settled = Some(*reign);
-                let since = self.looking_since_ms.take();
-                self.last_election_ms =
-                    since.map(|since| now.mono_ms.saturating_sub(since)).or(self.last_election_ms);
+                self.settled_at_ms = now.mono_ms;
+                if let Some(since_ms) = self.looking_since_ms.take() {
+                    self.election_ms.observe(now.mono_ms.saturating_sub(since_ms));
+                }
             }
             ElectionInput::Received(..)
             | ElectionInput::LinkUp(_)

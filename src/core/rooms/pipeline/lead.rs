@@ -71,6 +71,10 @@ impl Pipeline {
     pub(super) fn propose(&mut self, drafts: Vec<Draft>) {
         if !drafts.is_empty() {
             self.proposed += drafts.len() as u64;
+            for draft in &drafts {
+                self.last_proposal_bytes = draft.payload.len() as u64;
+                self.proposal_bytes.observe(self.last_proposal_bytes);
+            }
             self.tell(MemberInput::Propose(drafts));
         }
     }

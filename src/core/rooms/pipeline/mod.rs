@@ -26,6 +26,7 @@ pub use requests::{Claim, Committed, CommittedBody, Item, ItemBody, Sender, Subm
 
 use super::{Machine, Now};
 use crate::types::{ConnectionId, ServerId, SessionId, Xid, Zxid};
+use crate::words::Summary;
 use crate::zab::io::{MemberEffect, MemberInput};
 use crate::zab::member::Member;
 use crate::zab::{Proposal, Reign};
@@ -64,6 +65,10 @@ pub struct Pipeline {
     ready: Vec<Committed>,
     /// Writes taken in since the start.
     pub proposed: u64,
+    /// Bytes of the last of them.
+    pub last_proposal_bytes: u64,
+    /// Bytes of all of them.
+    pub proposal_bytes: Summary,
     /// Requests dropped since the start because their session had moved to another connection.
     pub dropped: u64,
 }
@@ -124,6 +129,8 @@ impl Pipeline {
             next_token: 0,
             ready: Vec::new(),
             proposed: 0,
+            last_proposal_bytes: 0,
+            proposal_bytes: Summary::default(),
             dropped: 0,
         }
     }
@@ -131,6 +138,11 @@ impl Pipeline {
     /// Requests of this server's clients that are not decided yet.
     pub fn outstanding(&self) -> usize {
         self.desk.len()
+    }
+
+    /// Requests that wait for this server's proof that it leads.
+    pub fn confirmations(&self) -> usize {
+        self.tokens.len()
     }
 
     /// The Zab member, for four-letter words and metrics.

@@ -145,6 +145,18 @@ impl Member {
         self.ground.committed
     }
 
+    /// Servers that ask this one to lead them: whether each has adopted its history, and up to
+    /// where it is known to be durable there. Empty unless this server leads.
+    pub fn learners(&self) -> Vec<(ServerId, bool, Zxid)> {
+        match &self.role {
+            Role::Draining | Role::Looking | Role::Learning(_) => Vec::new(),
+            Role::Leading(leader) => {
+                let peers = leader.peers.iter();
+                peers.map(|(server, peer)| (*server, peer.has_adopted(), peer.matched)).collect()
+            }
+        }
+    }
+
     fn try_leader(&mut self, leader: ServerId, out: &mut Effects) {
         match self.role {
             Role::Looking => {}
