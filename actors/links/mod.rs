@@ -99,11 +99,16 @@ pub(crate) fn open(
 async fn keep(ends: Ends, mut sockets: mpsc::Receiver<TcpStream>) {
     let mut next = sockets.recv().await;
     while let Some(socket) = next.take() {
-        next = tokio::select! {
-            () = converse(&ends, socket) => sockets.recv().await,
-            newer = sockets.recv() => newer,
+        let newer = tokio::select! {
+            () = converse(&ends, socket) => None,
+            newer = sockets.recv() => Some(newer),
         };
+        // Told before anything is awaited: a dialler waits for it.
         ends.went_down();
+        next = match newer {
+            Some(newer) => newer,
+            None => sockets.recv().await,
+        };
     }
 }
 
