@@ -9,7 +9,7 @@ use actix_rt::ArbiterHandle;
 use ostler_core::rooms::{peer, pipeline};
 use ostler_core::types::Zxid;
 use ostler_core::zab::io::Timing;
-use ostler_core::zab::quorum::{Ensemble, Membership};
+use ostler_core::zab::quorum::{Ensemble, Membership, Role};
 use slog::Logger;
 use std::net::ToSocketAddrs;
 use std::time::Duration;
@@ -24,6 +24,15 @@ pub(crate) fn membership(settings: &Settings) -> Membership {
     let Some(ensemble) = &settings.ensemble else { return Membership::alone(settings.server) };
     let members = ensemble.members.iter().map(|(id, member)| (*id, member.role)).collect();
     Membership::new(Ensemble { version: Zxid::ZERO, members })
+}
+
+/// What this server is while another one leads.
+pub(crate) fn learns_as(settings: &Settings) -> &'static str {
+    let own = settings.ensemble.as_ref().and_then(|all| all.members.get(&settings.server));
+    match own.map(|member| member.role) {
+        Some(Role::Observer) => "observer",
+        Some(Role::Voter { .. }) | None => "follower",
+    }
 }
 
 /// How long things may take.

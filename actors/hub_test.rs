@@ -88,6 +88,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
     let rooms = Rooms {
         log_writer: listener.clone().recipient(),
         pipeline: listener.clone().recipient(),
+        peer: listener.clone().recipient(),
         tree_store: listener.clone().recipient(),
         watch_fanout: listener.clone().recipient(),
         session_sweeper: listener.clone().recipient(),

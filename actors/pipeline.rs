@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 pub(crate) struct PipelineRoom {
     pub(crate) me: ServerId,
+    /// What operators call it when it does not lead.
+    pub(crate) learns_as: &'static str,
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
     pub(crate) counters: Arc<Counters>,
@@ -103,7 +105,7 @@ impl PipelineRoom {
 
     fn serving(&self, reign: Reign) {
         let leads = reign.leader == self.me;
-        info!(self.logger, "serving"; "as" => if leads { "leader" } else { "follower" },
+        info!(self.logger, "serving"; "as" => if leads { "leader" } else { self.learns_as },
             "epoch" => reign.epoch.0, "leader" => reign.leader.0);
         self.rooms.peer(peer::Input::Settled(reign));
         let clocks =

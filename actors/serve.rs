@@ -117,7 +117,7 @@ async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
         ensemble::open_links(&settings, links, rooms, listener, &spine, &logger)?;
     }
     let doors = open_doors(&plan, &rooms, listeners);
-    info!(logger, "serving"; "addresses" => ?settings.client_address,
+    info!(logger, "awaiting clients"; "addresses" => ?settings.client_address,
         "data_dir" => %settings.data_dir.display());
     until_asked_to_stop(&logger).await?;
     close(doors, arbiters, &plan.rooms, &rooms).await;

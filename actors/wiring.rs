@@ -39,6 +39,7 @@ const TOUCHES_PER_TICK: u64 = 8;
 pub(crate) struct Rooms {
     pub(crate) log_writer: Recipient<Inspect<LogWriter>>,
     pub(crate) pipeline: Recipient<Inspect<Pipeline>>,
+    pub(crate) peer: Recipient<Inspect<Peer>>,
     pub(crate) tree_store: Recipient<Inspect<TreeStore<ReadView>>>,
     pub(crate) watch_fanout: Recipient<Inspect<WatchFanout>>,
     pub(crate) session_sweeper: Recipient<Inspect<SessionSweeper>>,
@@ -108,6 +109,7 @@ pub(crate) fn start(
     let rooms = Rooms {
         log_writer: log_writer.clone().recipient(),
         pipeline: pipeline.clone().recipient(),
+        peer: peer.clone().recipient(),
         tree_store: tree_store.clone().recipient(),
         watch_fanout: watch_fanout.clone().recipient(),
         session_sweeper: session_sweeper.clone().recipient(),
@@ -150,6 +152,7 @@ fn pipeline(
     });
     let room = PipelineRoom {
         me: settings.server,
+        learns_as: ensemble::learns_as(settings),
         rooms: plan.rooms.clone(),
         postboxes: plan.postboxes.clone(),
         links: plan.links.clone(),

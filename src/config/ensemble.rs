@@ -105,7 +105,7 @@ pub(super) fn warnings(ensemble: &EnsembleSettings, place: &str) -> Vec<String> 
     let told = match voters {
         1 => "one server votes: the ensemble stands still whenever that one does",
         2 => "two servers vote: if either fails, the other cannot decide; three are safer",
-        _ if voters % 2 == 0 => {
+        _ if voters.is_multiple_of(2) => {
             "an even number of servers votes: one less bears as many failures, and is faster"
         }
         _ => return Vec::new(),
