@@ -38,11 +38,20 @@ fn a_check_ends_with_1_when_a_server_could_not_start() {
     let name = file.to_str().unwrap();
     fs::write(&file, "dataDir=/d\nclientPort=2181\n").unwrap();
     assert_eq!(ostler(&["config", "check", name]).status.code(), Some(0));
-    fs::write(&file, "dataDir=/d\nclientPort=2181\nserver.1=a:1:2\nserver.2=b:1:2\n").unwrap();
+    let members = "server.1=a:1:2\nserver.2=b:1:2\nserver.3=c:1:2\n";
+    fs::write(&file, format!("dataDir=/d\nclientPort=2181\n{members}")).unwrap();
+    let output = ostler(&["config", "check", name]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(told(&output).contains("/d/myid: nothing says which member"), "{}", told(&output));
+    assert_eq!(ostler(&["serve", "--config", name]).status.code(), Some(2));
+    let output = ostler(&["config", "check", name, "--server-id", "3"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.ends_with("a server can start, as server 3 of 3\n"), "{shown}");
+    fs::write(&file, "dataDir=/d\nclientPort=2181\nserver.1=a\n").unwrap();
     let output = ostler(&["config", "check", name]);
     assert_eq!(output.status.code(), Some(1));
     assert!(told(&output).contains(&format!("{name}:3: server.1: ")), "{}", told(&output));
-    assert_eq!(ostler(&["serve", "--config", name]).status.code(), Some(2));
 }
 
 #[test]
