@@ -48,7 +48,7 @@ async fn what_a_start_says_comes_in_order() {
     let told = daemon.told();
     let at = |part: &str| told.find(part).unwrap_or_else(|| panic!("no `{part}` in: {told}"));
     assert!(at("running on the built-in configuration") < at("recovered"), "{told}");
-    assert!(at("recovered") < at("serving"), "{told}");
-    assert!(at("serving") < at("asked to stop"), "{told}");
+    assert!(at("recovered") < at("awaiting clients"), "{told}");
+    assert!(at("awaiting clients") < at("asked to stop"), "{told}");
     assert!(at("asked to stop") < at("stopped; sessions are kept"), "{told}");
 }
