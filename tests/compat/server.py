@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Starts and ends one server under test: Ostler's binary or Apache ZooKeeper.
+"""Starts and ends servers under test, alone or as an ensemble: Ostler's binary or Apache ZooKeeper.
 
 What lives here: writing zoo.cfg, starting the process, waiting until it serves, ending it (orderly
 or by SIGKILL), and fetching Apache's jars into the cache. What does not: any assertion about
-answers. Callers: every suite under tests/compat, as a module (`Server`) or as a command
-(`server.py start --kind apache --dir D --port P`).
+answers. Callers: every suite under tests/compat, as a module (`Server`, `Ensemble`) or as a command
+(`server.py start --kind apache --dir D --port P`, with `--servers 3` for an ensemble).
 
 A server's directory holds all that belongs to it: `zoo.cfg`, `data/`, `server.log` (stdout and
-stderr of every start) and `server.json` (the running process). A process is named by its id *and*
+stderr of every start) and `server.json` (the running process). The directory of an ensemble has
+one such directory a server. A process is named by its id *and*
 its start time, so a recycled id is never mistaken for ours: nothing else is ever signalled.
 
 Environment: OSTLER_BIN (binary, default target/release/ostler), OSTLER_COMPAT_CACHE (downloads,
@@ -166,12 +167,18 @@ class Server:
         """The answer to a four-letter word, as text; raises OSError when nothing answers."""
         return four_letter_word(self.port, word, timeout)
 
+    def mode(self):
+        """What `srvr` names as the mode; None when nothing serves."""
+        try:
+            answer = self.word("srvr", 2.0)
+        except OSError:
+            return None
+        _, found, rest = answer.partition("Mode: ")
+        return rest.split()[0] if found else None
+
     def is_serving(self):
         """True when `srvr` answers with a mode."""
-        try:
-            return "Mode: " in self.word("srvr", 2.0)
-        except OSError:
-            return False
+        return self.mode() is not None
 
     def is_running(self):
         """True while the process that this server started is alive (a zombie is not)."""
@@ -255,6 +262,67 @@ class Server:
                 return False
             time.sleep(POLL_SECONDS)
         return True
+
+
+class Ensemble:
+    """Servers of one kind that decide together, all on this machine.
+
+    Server N lives in `directory/server-N`. Its clients' port is `port` + 10 * (N - 1); the two
+    above it are for the other servers. As a context manager it kills all of them at the end.
+    """
+
+    def __init__(self, kind, directory, port, size=3, config=None):
+        ports = [int(port) + 10 * number for number in range(size)]
+        members = {f"server.{number}": f"{HOST}:{first + 1}:{first + 2}"
+                   for number, first in enumerate(ports, 1)}
+        config = {"initLimit": "10", "syncLimit": "4", **members, **(config or {})}
+        self.servers = [Server(kind, Path(directory) / f"server-{number}", first, config, number)
+                        for number, first in enumerate(ports, 1)]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_exception):
+        self.kill()
+
+    def start(self, timeout=START_SECONDS):
+        """Starts all and returns when each serves: they wait for each other. Raises ServerError."""
+        for server in self.servers:
+            server.start(wait=False)
+        for server in self.servers:
+            server.wait_ready(timeout)
+        return self
+
+    def stop(self):
+        """Ends all orderly, one after the other."""
+        for server in self.servers:
+            server.stop()
+
+    def kill(self):
+        """Ends all at once."""
+        for server in self.servers:
+            server.kill()
+
+    @property
+    def connect(self):
+        """Connect string that names all of them."""
+        return ",".join(server.connect for server in self.servers)
+
+    def leader(self):
+        """The server that says it leads, or None at the moment."""
+        return next((one for one in self.servers
+                     if one.is_running() and one.mode() == "leader"), None)
+
+
+def attach_all(directory):
+    """The servers that an earlier start left in `directory`: one, or those of an ensemble."""
+    directory = Path(directory)
+    if (directory / "server.json").exists():
+        return [Server.attach(directory)]
+    states = sorted(directory.glob("server-*/server.json"))
+    if not states:
+        raise ServerError(f"no server was started in {directory}")
+    return [Server.attach(state.parent) for state in states]
 
 
 def four_letter_word(port, word, timeout=5.0):
@@ -367,7 +435,8 @@ def _parser():
     start.add_argument("--port", type=int, required=True)
     start.add_argument("--set", type=_parse_setting, action="append", default=[],
                        metavar="KEY=VALUE", help="a line of zoo.cfg; may be repeated")
-    start.add_argument("--myid", type=int)
+    start.add_argument("--myid", type=int, help="number of one server of an ensemble")
+    start.add_argument("--servers", type=int, default=1, help="start an ensemble of so many")
     verbs.add_parser("stop", help="end it orderly (SIGTERM)")
     verbs.add_parser("kill", help="end it at once (SIGKILL)")
     restart = verbs.add_parser("restart", help="end it and start it on the same data")
@@ -388,22 +457,28 @@ def main(arguments=None):
         return 0
     if options.verb == "start":
         # A second start in one directory must see the first one's process.
-        with contextlib.suppress(OSError):
-            if Server.attach(options.dir).is_running():
+        if any(Path(options.dir).glob("**/server.json")):
+            if any(server.is_running() for server in attach_all(options.dir)):
                 raise ServerError(f"already running in {options.dir}")
+        if options.servers > 1:
+            ensemble = Ensemble(options.kind, options.dir, options.port, options.servers,
+                                dict(options.set))
+            print(ensemble.start(options.timeout).connect)
+            return 0
         server = Server(options.kind, options.dir, options.port, dict(options.set), options.myid)
         server.start(options.timeout)
         print(server.connect)
         return 0
-    server = Server.attach(options.dir)
-    if options.verb == "stop":
-        server.stop()
-    elif options.verb == "kill":
-        server.kill()
-    elif options.verb == "restart":
-        server.restart(options.timeout, options.hard)
-    elif options.verb == "status":
-        return 0 if server.is_running() and server.is_serving() else 1
+    servers = attach_all(options.dir)
+    if options.verb == "status":
+        return 0 if all(one.is_running() and one.is_serving() for one in servers) else 1
+    for server in servers:
+        if options.verb == "stop":
+            server.stop()
+        elif options.verb == "kill":
+            server.kill()
+        elif options.verb == "restart":
+            server.restart(options.timeout, options.hard)
     return 0
 
 

@@ -127,10 +127,15 @@ impl Servers {
 
     /// Asks a server to stop; its exit code.
     pub(crate) fn stop(&mut self, id: u64) -> i32 {
-        let process = self.members[&id].process.as_ref().expect("was started").id().to_string();
-        let asked = Command::new("kill").args(["-TERM", &process]).status().expect("kill runs");
-        assert!(asked.success());
+        self.signal(id, "-TERM");
         self.ends(id)
+    }
+
+    /// Sends a signal to a server: `-TERM`, `-STOP`, `-CONT`.
+    pub(crate) fn signal(&self, id: u64, signal: &str) {
+        let process = self.members[&id].process.as_ref().expect("was started").id().to_string();
+        let sent = Command::new("kill").args([signal, &process]).status().expect("kill runs");
+        assert!(sent.success());
     }
 
     /// Waits until a server has ended; its exit code.

@@ -21,7 +21,7 @@ import server as launcher  # noqa: E402  (the path above must be set first)
 
 KIND = os.environ.get("OSTLER_COMPAT_KIND", "ostler")
 WORK = Path(os.environ["OSTLER_COMPAT_WORK"])
-REASONS = ("needs SASL", "needs TLS", "needs read-only mode", "needs an ensemble",
+REASONS = ("needs SASL", "needs TLS", "needs read-only mode", "needs an ensemble", "needs reconfig",
            "fails on Apache too", "flaky on Apache")
 ENSEMBLE = int(os.environ.get("ZOOKEEPER_CLUSTER_SIZE", "1")) >= 3
 
@@ -29,12 +29,9 @@ ENSEMBLE = int(os.environ.get("ZOOKEEPER_CLUSTER_SIZE", "1")) >= 3
 class CompatServer:
     """What kazoo's harness calls a managed server, with the names it expects."""
 
-    def __init__(self, number, ports, members, config):
-        self._server = launcher.Server(KIND, WORK / f"server-{number}", ports[0], config)
-        if len(members) > 1:
-            self._server.myid = number
-            self._server.config.update(members)
-        self._alone = len(members) <= 1
+    def __init__(self, server):
+        self._server = server
+        self._alone = server.myid is None
 
     @property
     def running(self):
@@ -78,12 +75,11 @@ class CompatCluster:
             if option.startswith("-Dzookeeper."):
                 key, value = option.removeprefix("-Dzookeeper.").split("=", 1)
                 config[key] = value
-        ports = [(port_offset + 10 * n, port_offset + 10 * n + 1, port_offset + 10 * n + 2)
-                 for n in range(size)]
-        members = {f"server.{n + 1}": f"127.0.0.1:{p[1]}:{p[2]}" for n, p in enumerate(ports)}
         if size > 1:
-            members.update(initLimit="10", syncLimit="4")
-        self._servers = [CompatServer(n + 1, ports[n], members, config) for n in range(size)]
+            servers = launcher.Ensemble(KIND, WORK, port_offset, size, config).servers
+        else:
+            servers = [launcher.Server(KIND, WORK / "server-1", port_offset, config)]
+        self._servers = [CompatServer(server) for server in servers]
 
     def __getitem__(self, index):
         return self._servers[index]
@@ -141,6 +137,8 @@ def _excludes(reason):
         return KIND == "apache"
     if reason.startswith("needs an ensemble"):
         return not ENSEMBLE
+    if reason.startswith("needs reconfig"):
+        return KIND == "ostler" or not ENSEMBLE
     return True
 
 
