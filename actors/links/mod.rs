@@ -15,12 +15,17 @@ use ostler_core::types::ServerId;
 use ostler_core::wire::peer::{Greeting, LinkMessage};
 use outbox::Outbox;
 use slog::{Logger, o, warn};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use talk::{Ends, await_greeting, converse};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+
+/// A link refused for the same reason is told of again after so long.
+const SAME_REFUSAL_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Where another server is, and what links need to know besides.
 #[derive(Clone)]
@@ -92,7 +97,9 @@ pub(crate) fn open(
         }
         actix_rt::spawn(keep(ends, sockets));
     }
-    actix_rt::spawn(accept(settings.clone(), listener, doors, logger.clone()));
+    let (settings, logger) = (settings.clone(), logger.clone());
+    let gate = Gate { settings, doors, refused: RefCell::default(), logger };
+    actix_rt::spawn(accept(listener, Rc::new(gate)));
 }
 
 /// One link's life: socket after socket, a newer one ending the older.
@@ -112,58 +119,85 @@ async fn keep(ends: Ends, mut sockets: mpsc::Receiver<TcpStream>) {
     }
 }
 
-async fn accept(
+/// What the sockets of servers that dial this one go through.
+struct Gate {
     settings: LinkSettings,
-    listener: TcpListener,
     doors: BTreeMap<ServerId, mpsc::Sender<TcpStream>>,
+    /// The last reason for which one was refused, and when that was told.
+    refused: RefCell<Option<(String, Instant)>>,
     logger: Logger,
-) {
+}
+
+async fn accept(listener: TcpListener, gate: Rc<Gate>) {
     loop {
         match listener.accept().await {
             Ok((socket, _)) => {
-                let (settings, doors, logger) = (settings.clone(), doors.clone(), logger.clone());
-                actix_rt::spawn(async move { admit(socket, &settings, &doors, &logger).await });
+                let gate = gate.clone();
+                actix_rt::spawn(async move { gate.admit(socket).await });
             }
             Err(error) => {
-                warn!(logger, "cannot accept a link"; "error" => %error);
+                warn!(gate.logger, "cannot accept a link"; "error" => %error);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-/// Lets a dialling server in, if it is one of those that dial this one.
-async fn admit(
-    mut socket: TcpStream,
-    settings: &LinkSettings,
-    doors: &BTreeMap<ServerId, mpsc::Sender<TcpStream>>,
-    logger: &Logger,
-) {
-    let heard = await_greeting(&mut socket, settings.silence).await;
-    let answer = |to| Greeting { from: settings.me, to, ensemble: settings.ensemble };
-    let refusal = match &heard {
-        Err(error) => error.to_string(),
-        Ok(Greeting { to, .. }) if *to != settings.me => {
-            format!("it takes this server for server {}: check both configurations", to.0)
-        }
-        Ok(Greeting { ensemble, .. }) if *ensemble != settings.ensemble => {
-            "its configuration names other members: make the files of all servers agree".to_owned()
-        }
-        Ok(Greeting { from, .. }) => match doors.get(from).filter(|_| *from > settings.me) {
-            Some(door) => {
-                if talk::greet(&mut socket, answer(*from)).await.is_ok() {
-                    // Whoever waits to hand over an older socket of this peer loses it.
-                    let _ = door.send(socket).await;
+impl Gate {
+    /// Lets a dialling server in, if it is one of those that dial this one.
+    async fn admit(&self, mut socket: TcpStream) {
+        let LinkSettings { me, ensemble, silence, .. } = self.settings;
+        let heard = await_greeting(&mut socket, silence).await;
+        let answer = |to| Greeting { from: me, to, ensemble };
+        let refusal = match &heard {
+            Err(error) => error.to_string(),
+            Ok(greeting) => match self.refusal(greeting) {
+                Some(refusal) => refusal,
+                None => {
+                    let from = greeting.from;
+                    if talk::greet(&mut socket, answer(from)).await.is_ok()
+                        && let Some(door) = self.doors.get(&from)
+                    {
+                        // Whoever waits to hand over an older socket of this peer loses it.
+                        let _ = door.send(socket).await;
+                    }
+                    return;
                 }
-                return;
-            }
-            None => format!("server {} is not one that dials this one", from.0),
-        },
-    };
-    if let Ok(Greeting { from, .. }) = heard {
-        // The other side's log shows its own reason when it learns who this is.
-        let _ = talk::greet(&mut socket, answer(from)).await;
+            },
+        };
+        if let Ok(Greeting { from, .. }) = heard {
+            // The other side's log shows its own reason when it learns who this is.
+            let _ = talk::greet(&mut socket, answer(from)).await;
+        }
+        self.tell(refusal, &socket);
     }
-    warn!(logger, "a link was refused"; "reason" => refusal,
-        "from" => socket.peer_addr().map(|address| address.to_string()).unwrap_or_default());
+
+    /// Why a server that greets so is not let in.
+    fn refusal(&self, greeting: &Greeting) -> Option<String> {
+        let Greeting { from, to, ensemble } = greeting;
+        if *to != self.settings.me {
+            let told = "it takes this server for server";
+            return Some(format!("{told} {}: check both configurations", to.0));
+        }
+        if *ensemble != self.settings.ensemble {
+            let told = "its configuration names other members";
+            return Some(format!("{told}: make the files of all servers agree"));
+        }
+        let dials = *from > self.settings.me && self.doors.contains_key(from);
+        (!dials).then(|| format!("server {} is not one that dials this one", from.0))
+    }
+
+    /// One that is refused comes again twice a second; its reason is told now and then.
+    fn tell(&self, reason: String, socket: &TcpStream) {
+        let mut refused = self.refused.borrow_mut();
+        let told_lately = |(told, at): &(String, Instant)| {
+            *told == reason && at.elapsed() < SAME_REFUSAL_AGAIN_AFTER
+        };
+        if refused.as_ref().is_some_and(told_lately) {
+            return;
+        }
+        warn!(self.logger, "a link was refused"; "reason" => &reason,
+            "from" => socket.peer_addr().map(|address| address.to_string()).unwrap_or_default());
+        *refused = Some((reason, Instant::now()));
+    }
 }

@@ -208,6 +208,7 @@ impl Client {
         let place_of_port = place("client.port");
         if super::is_built_in(&place_of_port) {
             self.port = port.parse().unwrap_or(self.port);
+        // Only places in files have a line, behind a colon.
         } else if self.port.to_string() != port && place_of_port.contains(':') {
             problems.push(Problem::new(
                 place_of_port,

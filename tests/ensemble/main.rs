@@ -3,6 +3,7 @@
 //! What becomes of histories when servers crash at every possible moment is tried in the
 //! simulator; here is what only processes, files and sockets can show.
 
+mod history;
 mod rolling;
 mod servers;
 
@@ -255,6 +256,7 @@ async fn wrong_configurations_are_told_and_join_nothing() {
     servers.await_log(1, "its configuration names other members: make the files of all servers");
     assert_eq!(servers.mode(3), "");
     servers.kill(3);
+    assert_eq!(servers.log(1).matches("a link was refused").count(), 1, "told once a minute");
     servers.spawn(3);
     assert_eq!(servers.await_serving(3), "follower");
 }
