@@ -74,6 +74,8 @@ pub(crate) async fn measure(
         ("connected_members", links.up().len() as u64),
         ("looking_count", elections.begun),
         ("uncommitted_txns", distance(history.committed, history.logged)),
+        ("learner_proposal_received_count", history.proposals_received),
+        ("ack_received_count", history.acks_received),
     ];
     if state == ServerState::Leader {
         values.extend(of_leader(&history, ensemble));
@@ -130,6 +132,8 @@ struct History {
     committed: Zxid,
     learners: Vec<(ServerId, bool, Zxid)>,
     confirmations: u64,
+    proposals_received: u64,
+    acks_received: u64,
 }
 
 impl History {
@@ -140,6 +144,8 @@ impl History {
             committed: member.committed(),
             learners: member.learners(),
             confirmations: pipeline.confirmations() as u64,
+            proposals_received: pipeline.proposals_received,
+            acks_received: pipeline.acks_received,
         }
     }
 }

@@ -86,6 +86,10 @@ fn what_operators_see(servers: &Servers) {
         let dump = servers.word(id, "dump");
         assert_eq!(dump.contains("Global Sessions("), id != leader, "{dump}");
     }
+    let count = |id, name: &str| servers.metric(id, name).and_then(|value| value.parse().ok());
+    let follower = servers.ids().into_iter().find(|id| *id != leader).expect("three servers");
+    assert!(count(leader, "zk_ack_received_count") > Some(1), "a write needs acknowledgements");
+    assert!(count(follower, "zk_learner_proposal_received_count") > Some(5));
     let state = servers.metric(leader, "zk_peer_state");
     assert_eq!(state.as_deref(), Some("leading - broadcast"));
     assert!(servers.word(leader, "srvr").contains("\nProposal sizes last/min/max: "));

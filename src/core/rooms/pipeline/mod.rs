@@ -29,6 +29,7 @@ use crate::types::{ConnectionId, ServerId, SessionId, Xid, Zxid};
 use crate::words::Summary;
 use crate::zab::io::{MemberEffect, MemberInput};
 use crate::zab::member::Member;
+use crate::zab::message::Message;
 use crate::zab::{Proposal, Reign};
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
@@ -69,6 +70,10 @@ pub struct Pipeline {
     pub last_proposal_bytes: u64,
     /// Bytes of all of them.
     pub proposal_bytes: Summary,
+    /// Proposals that a leader sent, since the start.
+    pub proposals_received: u64,
+    /// Reports of learners that something is durable there, since the start.
+    pub acks_received: u64,
     /// Requests dropped since the start because their session had moved to another connection.
     pub dropped: u64,
 }
@@ -131,6 +136,8 @@ impl Pipeline {
             proposed: 0,
             last_proposal_bytes: 0,
             proposal_bytes: Summary::default(),
+            proposals_received: 0,
+            acks_received: 0,
             dropped: 0,
         }
     }
@@ -333,12 +340,23 @@ impl Pipeline {
     ) {
         for message in messages {
             match message {
-                PeerMessage::Zab(message) => self.tell(MemberInput::Received(from, message)),
+                PeerMessage::Zab(message) => {
+                    self.count(&message);
+                    self.tell(MemberInput::Received(from, message));
+                }
                 PeerMessage::Relay(relay) => self.relayed(from, relay, effects),
             }
             // One after the other: what one leads to, the next may build on.
             self.drive(now, effects);
         }
+    }
+
+    /// For operators; whether the member makes anything of the message is its affair.
+    fn count(&mut self, message: &Message) {
+        if let Message::Propose { entries, .. } = message {
+            self.proposals_received += entries.len() as u64;
+        }
+        self.acks_received += u64::from(matches!(message, Message::Ack { .. }));
     }
 
     fn relayed(&mut self, from: ServerId, relay: Relay, effects: &mut Vec<Effect>) {
