@@ -51,6 +51,7 @@ impl Perform<LogWriter> for LogWriterRoom {
             }
             Effect::AwaitQuiet => self.await_quiet(),
             Effect::Mark => self.must(|room| room.log.mark_flushed()),
+            Effect::Prepare => self.must(|room| room.log.prepare()),
             Effect::Close => self.must(|room| room.log.close()),
         }
     }

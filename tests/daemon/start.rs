@@ -29,7 +29,9 @@ async fn a_first_start_syncs_what_it_must_and_nothing_twice() {
     std::io::stderr().write_all(told.as_bytes()).expect("writes");
     let client = connect(&daemon).await;
     let parent = daemon.root().file_name().unwrap_or_default().display().to_string();
-    let trace = daemon.trace();
+    let mut trace = daemon.trace();
+    // A new segment is filled with zeros piece by piece.
+    trace.dedup_by(|next, step| next == step && step.starts_with("write"));
     assert_eq!(trace[0], format!("sync {parent}"), "the new directory's name is not durable");
     assert_eq!(trace[1..=FIRST_START.len()], FIRST_START);
     let before = daemon.trace().len();

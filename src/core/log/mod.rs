@@ -254,6 +254,17 @@ impl<D: Disk> Log<D> {
         Ok(())
     }
 
+    /// Makes room for batches to come, so that they need not. To be called when the log is idle;
+    /// does nothing if there is enough, or records wait, or the disk is full.
+    pub fn prepare(&mut self) -> Result<(), LogError> {
+        self.check_usable()?;
+        if !self.buffer.is_empty() {
+            return Ok(());
+        }
+        let result = self.tail.prepare(&mut self.disk, self.settings.segment_bytes);
+        self.remember(result)
+    }
+
     /// Syncs, marks and makes the mark durable too: the last call before an orderly end. More may
     /// follow all the same.
     pub fn close(&mut self) -> Result<(), LogError> {
@@ -360,15 +371,9 @@ impl<D: Disk> Log<D> {
 
     /// Lets the file have room for the buffer and `spare` bytes behind it.
     fn make_room(&mut self, spare: u64) -> Result<(), DiskError> {
-        let end = self.tail.position + self.buffer.len() as u64 + spare;
-        if end > self.tail.allocated {
-            let step = tail::growth(self.settings.segment_bytes);
-            let missing = (end - self.tail.allocated).next_multiple_of(step);
-            tail::write_zeros(&mut self.disk, &self.tail.name, self.tail.allocated, missing)?;
-            self.disk.sync(&self.tail.name)?;
-            self.tail.allocated += missing;
-        }
-        Ok(())
+        let batch = self.buffer.len() as u64;
+        let end = self.tail.position + batch + spare;
+        self.tail.make_room(&mut self.disk, self.settings.segment_bytes, end, batch)
     }
 
     fn write_buffer(&mut self) -> Result<(), DiskError> {

@@ -8,7 +8,7 @@ use super::files::{self, read_file};
 use super::identity::{self, Identity};
 use super::record::{Fact, Header, Kind};
 use super::segment::{self, End, RECORDS_AT, Scan, SegmentHeader};
-use super::tail::Tail;
+use super::tail::{self, Tail};
 use super::timeline::Timeline;
 use super::{Log, LogSettings, Recovered, SEGMENT_BYTES_MAX, Segment, TailCut, snapshot};
 use crate::types::Zxid;
@@ -254,14 +254,15 @@ fn remove_leftovers<D: Disk>(disk: &mut D, files: &[String]) -> Result<(), LogEr
 #[derive(Default)]
 struct Repair {
     batch_at: u64,
-    bytes: Vec<u8>,
+    batch: Vec<u8>,
+    /// Of the file.
+    end: u64,
     cut: Option<TailCut>,
 }
 
 impl Repair {
     fn new(bytes: &[u8], scan: &Scan<'_>, end: End, file: String) -> Self {
-        let mut tail = bytes[scan.batch_at..scan.offset].to_vec();
-        tail.resize(bytes.len() - scan.batch_at, 0);
+        let batch = bytes[scan.batch_at..scan.offset].to_vec();
         let cut = match end {
             End::Torn(until) => {
                 let (offset, bytes) = (scan.offset as u64, (until - scan.offset) as u64);
@@ -269,11 +270,13 @@ impl Repair {
             }
             End::Clean | End::Damaged => None,
         };
-        Self { batch_at: scan.batch_at as u64, bytes: tail, cut }
+        Self { batch_at: scan.batch_at as u64, batch, end: bytes.len() as u64, cut }
     }
 
     fn perform<D: Disk>(&self, log: &mut Log<D>) -> Result<(), LogError> {
-        log.disk.write_at(&log.tail.name, self.batch_at, &self.bytes)?;
+        log.disk.write_at(&log.tail.name, self.batch_at, &self.batch)?;
+        let behind = self.batch_at + self.batch.len() as u64;
+        tail::write_zeros(&mut log.disk, &log.tail.name, behind, self.end)?;
         log.disk.sync(&log.tail.name)?;
         log.disk.sync_directory()?;
         Ok(())

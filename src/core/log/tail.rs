@@ -2,15 +2,24 @@
 //!
 //! Lives here: segments as they come into being and grow. Called by the log when it writes.
 
-use super::disk::{Disk, DiskError};
+use super::disk::{Disk, DiskError, Fault};
 use super::error::LogError;
-use super::files::publish;
+use super::files::create_unfinished;
 use super::segment::{self, RECORDS_AT, Scan, SegmentHeader};
 use alloc::string::String;
-use alloc::vec;
 
-/// A segment grows by this much, zero-filled, so that a sync finds nothing but data to write.
+/// Zeros are written in pieces of this length. A write makes pages of its own size in the
+/// system's cache, and a sync of a few bytes costs by the size of the page they lie in: a third
+/// more with 4 MiB at a time.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+/// The least and the most by which a segment grows on the way of a batch, in bytes.
+const GROWTH_BYTES_MIN: u64 = ZEROS.len() as u64;
 const GROWTH_BYTES_MAX: u64 = 4 << 20;
+/// A segment grows by so many times the batch that found it full, so that few batches of a steady
+/// load do, and a lone small one does not wait for megabytes.
+const GROWTH_BATCHES: u64 = 16;
+/// Room that a new segment has, and that an idle log keeps ready, in bytes.
+const READY_BYTES: u64 = 1 << 20;
 
 /// Where the next record goes.
 #[derive(Clone, Debug)]
@@ -38,10 +47,13 @@ impl Tail {
         header: &SegmentHeader,
     ) -> Result<Self, LogError> {
         let name = segment::name(header.first_seq);
-        let mut content = header.encode();
-        let allocated = growth(segment_bytes);
-        content.resize(usize::try_from(allocated).unwrap_or(RECORDS_AT), 0);
-        publish(disk, &name, &content)?;
+        let allocated = whole_blocks(segment_bytes).min(READY_BYTES);
+        let unfinished = create_unfinished(disk, &name)?;
+        disk.write_at(&unfinished, 0, &header.encode())?;
+        write_zeros(disk, &unfinished, RECORDS_AT as u64, allocated)?;
+        disk.sync(&unfinished)?;
+        disk.rename(&unfinished, &name)?;
+        disk.sync_directory()?;
         Ok(Self {
             name,
             seed: header.seed(),
@@ -72,25 +84,65 @@ impl Tail {
             has_entries: scan.has_entries,
         }
     }
+
+    /// Lets the file have room up to `end` for a batch of so many bytes.
+    pub(super) fn make_room<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        segment_bytes: u64,
+        end: u64,
+        batch: u64,
+    ) -> Result<(), DiskError> {
+        if end <= self.allocated {
+            return Ok(());
+        }
+        let step = (GROWTH_BATCHES * batch).clamp(GROWTH_BYTES_MIN, GROWTH_BYTES_MAX);
+        let step = whole_blocks(step.min(segment_bytes));
+        self.grow(disk, self.allocated + (end - self.allocated).next_multiple_of(step))
+    }
+
+    /// Lets the file have room for what is to come, as far as the disk has: that it is full is
+    /// for a batch to find out.
+    pub(super) fn prepare<D: Disk>(
+        &mut self,
+        disk: &mut D,
+        segment_bytes: u64,
+    ) -> Result<(), DiskError> {
+        let ready = whole_blocks(segment_bytes).min(self.position + READY_BYTES);
+        // Not for every small batch: by the half.
+        if ready < self.allocated + READY_BYTES.min(segment_bytes) / 2 {
+            return Ok(());
+        }
+        match self.grow(disk, ready.next_multiple_of(RECORDS_AT as u64)) {
+            Err(error) if error.fault == Fault::NoSpace && error.verb != "sync" => Ok(()),
+            result => result,
+        }
+    }
+
+    fn grow<D: Disk>(&mut self, disk: &mut D, until: u64) -> Result<(), DiskError> {
+        write_zeros(disk, &self.name, self.allocated, until)?;
+        disk.sync(&self.name)?;
+        self.allocated = until;
+        Ok(())
+    }
 }
 
-/// By how much a segment grows at a time, in bytes.
-pub(super) fn growth(segment_bytes: u64) -> u64 {
-    segment_bytes.clamp(4 << 10, GROWTH_BYTES_MAX).next_multiple_of(RECORDS_AT as u64)
+fn whole_blocks(bytes: u64) -> u64 {
+    bytes.next_multiple_of(RECORDS_AT as u64)
 }
 
+/// Zeros from `offset` until `end`.
 pub(super) fn write_zeros<D: Disk>(
     disk: &mut D,
     file: &str,
     mut offset: u64,
-    bytes: u64,
+    end: u64,
 ) -> Result<(), DiskError> {
-    let end = offset + bytes;
-    let zeros = vec![0; usize::try_from(bytes.min(GROWTH_BYTES_MAX)).unwrap_or(RECORDS_AT)];
     while offset < end {
-        let part = zeros.len().min(usize::try_from(end - offset).unwrap_or(usize::MAX));
-        disk.write_at(file, offset, &zeros[..part])?;
-        offset += part as u64;
+        let left = usize::try_from(end - offset).unwrap_or(usize::MAX);
+        let piece = &ZEROS[..left.min(ZEROS.len())];
+        disk.write_at(file, offset, piece)?;
+        offset += piece.len() as u64;
     }
     Ok(())
 }

@@ -77,6 +77,8 @@ pub enum Effect {
     AwaitQuiet,
     /// Note in the log, without a sync, that everything before was durable.
     Mark,
+    /// Make room for batches to come, while none waits for it.
+    Prepare,
     /// Make durable what was written, and the note that it is.
     Close,
 }
@@ -155,7 +157,7 @@ impl LogWriter {
             self.watch(effects);
         } else {
             self.watched_at = None;
-            effects.push(Effect::Mark);
+            effects.extend([Effect::Mark, Effect::Prepare]);
         }
     }
 }
@@ -225,7 +227,7 @@ mod tests {
     fn the_log_is_marked_once_when_no_batch_follows() {
         let mut writer = LogWriter::default();
         assert!(matches!(batch(&mut writer, 1)[..], [Effect::Durable(_), Effect::AwaitQuiet]));
-        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark]));
+        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark, Effect::Prepare]));
         assert!(matches!(batch(&mut writer, 2)[..], [Effect::Durable(_), Effect::AwaitQuiet]));
     }
 
@@ -246,7 +248,7 @@ mod tests {
         step(&mut writer, Input::FlushDue);
         step(&mut writer, Input::Synced);
         assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::AwaitQuiet]));
-        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark]));
+        assert!(matches!(step(&mut writer, Input::QuietDue)[..], [Effect::Mark, Effect::Prepare]));
     }
 
     #[test]

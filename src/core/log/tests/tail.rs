@@ -153,3 +153,82 @@ fn a_log_that_could_not_be_marked_takes_nothing_more() {
     drop(log);
     assert_eq!(open(&mut disk).unwrap().1.last_zxid, Zxid(2));
 }
+
+#[test]
+fn an_idle_log_makes_room_and_the_batches_that_follow_ask_for_none() {
+    let settings = LogSettings { segment_bytes: 8 << 20, ..settings() };
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = Log::open(&mut disk, settings).unwrap();
+    // Until less than half of what is kept ready is left.
+    let mut zxid = 0;
+    while log.tail.position < 700 << 10 {
+        zxid += 1;
+        write(&mut log, zxid..=zxid);
+    }
+    log.prepare().unwrap();
+    let ready = log.tail.allocated;
+    assert!(ready >= log.tail.position + (1 << 20) && log.tail.position < ready);
+    assert_eq!(log.disk().length(FIRST).unwrap(), ready);
+    log.prepare().unwrap();
+    assert_eq!(log.tail.allocated, ready, "there was enough");
+    // A batch in that room is one write and one sync, and survives a power cut.
+    log.disk().limit(ready + 4096);
+    write(&mut log, zxid + 1..=zxid + 100);
+    assert_eq!(log.tail.allocated, ready);
+    drop(log);
+    disk.power_cut();
+    let (_, recovered) = Log::open(&mut disk, settings).unwrap();
+    assert_eq!((recovered.last_zxid, recovered.tail_cut), (Zxid(zxid + 100), None));
+}
+
+#[test]
+fn a_full_disk_is_found_out_by_a_batch_and_not_by_making_room() {
+    let settings = LogSettings { segment_bytes: 8 << 20, ..settings() };
+    for (verb, fault) in
+        [("write", Fault::NoSpace), ("write", Fault::Broken), ("sync", Fault::NoSpace)]
+    {
+        let mut disk = MemDisk::new(1);
+        let (mut log, _) = Log::open(&mut disk, settings).unwrap();
+        let mut zxid = 0;
+        while log.tail.position < 700 << 10 {
+            zxid += 1;
+            write(&mut log, zxid..=zxid);
+        }
+        log.disk().fail_after(3, Some(verb), fault);
+        if verb == "sync" {
+            log.disk().fail_after(0, Some(verb), fault);
+        }
+        // What a failed sync left on the medium is unknown, whatever it was for.
+        let survives = verb == "write" && fault == Fault::NoSpace;
+        assert_eq!(log.prepare().is_ok(), survives, "{verb} {fault:?}");
+        assert_eq!(append(&mut log, zxid + 1).is_ok(), survives, "{verb} {fault:?}");
+        if survives {
+            log.sync().unwrap();
+            zxid += 1;
+        }
+        drop(log);
+        disk.power_cut();
+        assert_eq!(Log::open(&mut disk, settings).unwrap().1.last_zxid, Zxid(zxid));
+    }
+}
+
+/// The cost of a sync grows with the pages that large writes make.
+#[test]
+fn segments_are_filled_piece_by_piece_and_by_more_for_larger_batches() {
+    let settings = LogSettings { segment_bytes: 8 << 20, ..settings() };
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = Log::open(&mut disk, settings).unwrap();
+    let grown = |log: &mut Log<&mut MemDisk>, bytes: usize| {
+        let before = log.tail.allocated;
+        let filler = vec![1; bytes];
+        while log.tail.allocated == before {
+            let zxid = log.last_zxid().0 + 1;
+            log.append(entry(zxid, &filler)).unwrap();
+            log.sync().unwrap();
+        }
+        log.tail.allocated - before
+    };
+    assert_eq!(grown(&mut log, 100), 64 << 10);
+    assert_eq!(grown(&mut log, 30 << 10), (16 * ((30 << 10) + 88u64)).next_multiple_of(512));
+    assert_eq!(grown(&mut log, 1 << 20), 4 << 20);
+}
