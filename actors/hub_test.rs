@@ -109,6 +109,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
         min_session_timeout_ms: 1,
         max_session_timeout_ms: 1,
         auth: AuthRules::default(),
+        alone: true,
     };
     Shared {
         door: Arc::new(door),

@@ -132,6 +132,7 @@ mod tests {
             min_session_timeout_ms: 1000,
             max_session_timeout_ms: 9000,
             auth: AuthRules { digest_enabled: true, super_digest: None },
+            alone: true,
         };
         let ip = AuthId { scheme: "ip".to_owned(), id: "::1".to_owned() };
         Connection::new(Arc::new(door), ConnectionId::new(0, 1), ip, [0; 16])

@@ -150,6 +150,7 @@ fn open_doors(plan: &Plan<'_>, rooms: &Rooms, listeners: Vec<TcpListener>) -> Ve
                 digest_enabled: settings.digest_enabled,
                 super_digest: settings.super_digest.clone(),
             },
+            alone: settings.ensemble.is_none(),
         }),
         rooms: plan.rooms.clone(),
         postboxes: plan.postboxes.clone(),

@@ -78,6 +78,7 @@ fn plan(address: SocketAddr, workload: Workload) -> Plan {
     Plan {
         servers: vec![address],
         codec: Codec::Jute,
+        linearizable: false,
         workload,
         connections: 3,
         in_flight: 4,

@@ -3,9 +3,10 @@
 //! It never waits: whoever holds it polls its socket. Bytes are read into a buffer of the thread,
 //! so that ten thousand idle links hold no buffers.
 
+use super::Plan;
 use ostler_core::types::{Request, SessionId, Xid, Zxid};
 use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
-use ostler_core::wire::native::{Hello, Welcome, greeting};
+use ostler_core::wire::native::{Hello, HelloOptions, Welcome, greeting};
 use ostler_core::wire::{Codec, DecodeError, OwnedReply, ReplyKind};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -85,16 +86,13 @@ pub(super) struct Link {
 
 impl Link {
     /// Connects and begins the handshake for a new session.
-    pub(super) fn open(
-        server: SocketAddr,
-        codec: Codec,
-        session_timeout: Duration,
-    ) -> io::Result<Self> {
+    pub(super) fn open(server: SocketAddr, plan: &Plan) -> io::Result<Self> {
+        let codec = plan.codec;
         let socket = TcpStream::connect_timeout(&server, CONNECT_TIMEOUT)?;
         socket.set_nodelay(true)?;
         socket.set_nonblocking(true)?;
         let mut unsent = Vec::new();
-        let timeout_ms = i32::try_from(session_timeout.as_millis()).unwrap_or(i32::MAX);
+        let timeout_ms = i32::try_from(plan.session_timeout.as_millis()).unwrap_or(i32::MAX);
         match codec {
             Codec::Jute => ConnectRequest {
                 protocol_version: 0,
@@ -108,7 +106,8 @@ impl Link {
             Codec::Native => {
                 unsent.extend_from_slice(&greeting());
                 let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
-                Hello { last_zxid_seen, timeout_ms, session, password: [0; 16] }
+                let options = HelloOptions { linearizable: plan.linearizable };
+                Hello { last_zxid_seen, timeout_ms, session, password: [0; 16], options }
                     .encode(&mut unsent);
             }
         }

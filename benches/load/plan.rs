@@ -14,6 +14,8 @@ pub struct Plan {
     pub servers: Vec<SocketAddr>,
     /// Which protocol to speak.
     pub codec: Codec,
+    /// Whether sessions ask for linearizable reads; only the native protocol can.
+    pub linearizable: bool,
     /// What to ask.
     pub workload: Workload,
     /// Connections, each with a session of its own. At least 1.

@@ -58,6 +58,9 @@ pub struct Setting {
     pub workload: String,
     /// `jute` or `native`.
     pub protocol: String,
+    /// Whether sessions asked for linearizable reads.
+    #[serde(default)]
+    pub linearizable: bool,
     /// Addresses.
     pub servers: Vec<String>,
     /// Connections.
@@ -235,6 +238,7 @@ impl Setting {
                 Codec::Native => "native",
             }
             .to_owned(),
+            linearizable: plan.linearizable,
             servers: plan.servers.iter().map(ToString::to_string).collect(),
             connections: plan.connections,
             in_flight: plan.in_flight,

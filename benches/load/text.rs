@@ -14,9 +14,10 @@ pub fn summary(report: &Report) -> String {
 fn write(report: &Report, out: &mut String) -> std::fmt::Result {
     let setting = &report.setting;
     let pace = setting.rate.map_or("closed loop".to_owned(), |rate| format!("{rate}/s asked for"));
+    let reads = if setting.linearizable { " with linearizable reads" } else { "" };
     writeln!(
         out,
-        "{}  {} x {}  {pace}  {} protocol  {} B values  {} keys {}  {:.1} s",
+        "{}  {} x {}  {pace}  {} protocol{reads}  {} B values  {} keys {}  {:.1} s",
         setting.workload,
         setting.connections,
         setting.in_flight,

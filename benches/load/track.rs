@@ -37,7 +37,7 @@ impl Track {
 
     /// Connects and begins the handshake.
     pub(super) fn connect(&mut self, plan: &Plan, poller: &Poller) -> Result<(), LinkError> {
-        let mut link = Link::open(self.server, plan.codec, plan.session_timeout)?;
+        let mut link = Link::open(self.server, plan)?;
         poller.add(link.socket(), self.token)?;
         link.flush()?;
         self.link = Some(link);

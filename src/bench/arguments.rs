@@ -77,6 +77,9 @@ pub(super) struct RunArgs {
     /// ZooKeeper's protocol, or Ostler's own.
     #[arg(long, value_enum, default_value = "jute")]
     protocol: Protocol,
+    /// Asks for linearizable reads, which only Ostler's own protocol has.
+    #[arg(long)]
+    linearizable: bool,
     /// Connections, each with a session.
     #[arg(short, long, value_name = "N", default_value_t = 16)]
     connections: usize,
@@ -141,6 +144,9 @@ impl RunArgs {
     pub(super) fn plan(&self) -> Result<Plan, LoadError> {
         let workload = workload(&self.workload)?;
         let is_fill = matches!(workload, Workload::Fill(_));
+        if self.linearizable && matches!(self.protocol, Protocol::Jute) {
+            return Err(LoadError::Invalid("--linearizable needs --protocol native".to_owned()));
+        }
         let cores = std::thread::available_parallelism().map_or(1, Into::into);
         Ok(Plan {
             servers: servers(&self.servers)?,
@@ -148,6 +154,7 @@ impl RunArgs {
                 Protocol::Jute => Codec::Jute,
                 Protocol::Native => Codec::Native,
             },
+            linearizable: self.linearizable,
             connections: self.connections,
             in_flight: self.in_flight,
             pace: self.rate.map_or(Pace::Closed, Pace::Open),

@@ -31,6 +31,9 @@ pub enum ClientError {
     /// The connect string can never be right.
     #[error("{0}")]
     ConnectString(String),
+    /// Options that do not go together.
+    #[error("{0}")]
+    Options(&'static str),
     /// The server answered something else than what was asked.
     #[error("the server's answer does not fit the request")]
     UnexpectedAnswer,
@@ -60,7 +63,7 @@ impl ClientError {
             Self::RequestTimeout => Some(ErrorCode::RequestTimeout),
             Self::SessionExpired => Some(ErrorCode::SessionExpired),
             Self::AuthFailed => Some(ErrorCode::AuthFailed),
-            Self::InvalidPath(_) => Some(ErrorCode::BadArguments),
+            Self::InvalidPath(_) | Self::Options(_) => Some(ErrorCode::BadArguments),
             Self::ConnectString(_) | Self::UnexpectedAnswer => None,
         }
     }

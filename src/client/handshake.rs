@@ -4,7 +4,7 @@ use super::event::SessionState;
 use super::shared::SessionTicket;
 use ostler_core::types::{SessionId, Zxid};
 use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
-use ostler_core::wire::native::{Hello, Refusal, Welcome, greeting};
+use ostler_core::wire::native::{Hello, HelloOptions, Refusal, Welcome, greeting};
 use ostler_core::wire::{Codec, DecodeError};
 
 /// Which protocol a client speaks. What can be asked is the same in both.
@@ -38,6 +38,8 @@ pub(crate) struct Opening {
     pub(crate) ticket: SessionTicket,
     /// Whether a server that serves reads only will do.
     pub(crate) read_only: bool,
+    /// Whether reads are to be linearizable, in the native protocol.
+    pub(crate) linearizable: bool,
 }
 
 /// What a server says to it.
@@ -73,7 +75,8 @@ impl Opening {
             .encode(&mut bytes),
             Codec::Native => {
                 bytes.extend_from_slice(&greeting());
-                Hello { last_zxid_seen, timeout_ms, session, password }.encode(&mut bytes);
+                let options = HelloOptions { linearizable: self.linearizable };
+                Hello { last_zxid_seen, timeout_ms, session, password, options }.encode(&mut bytes);
             }
         }
         bytes

@@ -4,6 +4,7 @@
 use super::*;
 use crate::client::{Client, ClientError, ClientOptions, ErrorCode, open_acl};
 use ostler_core::types::{Outcome, Read, Reply, Request, Stat, Xid};
+use ostler_core::wire::native::VERSION;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -12,7 +13,13 @@ const TICKET: SessionTicket = SessionTicket { session: SessionId(7), password: [
 
 #[test]
 fn a_session_is_handed_over_in_both_protocols() {
-    let opening = Opening { last_zxid: 5, timeout_ms: 900, ticket: TICKET, read_only: true };
+    let opening = Opening {
+        last_zxid: 5,
+        timeout_ms: 900,
+        ticket: TICKET,
+        read_only: true,
+        linearizable: true,
+    };
     let jute = opening.encode(Codec::Jute);
     let request = ConnectRequest::decode(&jute[4..]).expect("decodes");
     assert_eq!((request.session, request.timeout_ms), (SessionId(7), 900));
@@ -22,12 +29,14 @@ fn a_session_is_handed_over_in_both_protocols() {
     let hello = Hello::decode(&native[12..]).expect("decodes");
     assert_eq!((hello.session, hello.password), (SessionId(7), [3; 16]));
     assert_eq!(hello.last_zxid_seen, Zxid::from_wire(5));
+    assert!(hello.options.linearizable);
 }
 
 #[test]
 fn a_password_without_a_session_stays_at_home() {
     let ticket = SessionTicket { session: SessionId::NONE, password: [3; 16] };
-    let opening = Opening { last_zxid: 0, timeout_ms: 900, ticket, read_only: false };
+    let opening =
+        Opening { last_zxid: 0, timeout_ms: 900, ticket, read_only: false, linearizable: false };
     let hello = Hello::decode(&opening.encode(Codec::Native)[12..]).expect("decodes");
     assert_eq!(hello.password, [0; 16]);
 }
@@ -65,7 +74,7 @@ async fn serve(listener: TcpListener) {
     Hello::decode(&frame(&mut stream).await.expect("says hello")).expect("decodes");
     let SessionTicket { session, password } = TICKET;
     let mut out = Vec::new();
-    Welcome::Accepted { version: 1, session, timeout_ms: 600, password }.encode(&mut out);
+    Welcome::Accepted { version: VERSION, session, timeout_ms: 600, password }.encode(&mut out);
     while stream.write_all(&out).await.is_ok() {
         out.clear();
         let Some(body) = frame(&mut stream).await else { return };

@@ -37,6 +37,8 @@ pub(crate) struct Link {
     pub(crate) timeout_ms: i32,
     /// Whether a server that serves reads only will do.
     pub(crate) read_only: bool,
+    /// Whether reads are to be linearizable.
+    pub(crate) linearizable: bool,
 }
 
 /// A socket and what was read from it and not used yet.
@@ -121,6 +123,7 @@ impl Link {
             timeout_ms: self.timeout_ms,
             ticket: state.ticket,
             read_only: self.read_only,
+            linearizable: self.linearizable,
         }
     }
 

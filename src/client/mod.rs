@@ -53,6 +53,10 @@ pub struct ClientOptions {
     pub read_only: bool,
     /// Which protocol to speak; not every server knows Ostler's own.
     pub protocol: Protocol,
+    /// Whether reads are answered only from a state that has everything that any server had
+    /// acknowledged when they came; otherwise they may lag behind what other clients were told.
+    /// Only [`Protocol::Native`] has such reads.
+    pub linearizable: bool,
     /// A session to take over instead of making one.
     pub session: Option<SessionTicket>,
 }
@@ -64,6 +68,7 @@ impl Default for ClientOptions {
             request_timeout: None,
             read_only: false,
             protocol: Protocol::ZooKeeper,
+            linearizable: false,
             session: None,
         }
     }
@@ -91,6 +96,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError::ConnectString`] or [`ClientError::InvalidPath`] for a bad connect string,
+    /// [`ClientError::Options`] for linearizable reads in ZooKeeper's protocol,
     /// [`ClientError::ConnectionLoss`] if no server was reached in time,
     /// [`ClientError::SessionExpired`] if the session to take over has ended.
     pub async fn connect(servers: &str, options: ClientOptions) -> Result<Self, ClientError> {
@@ -105,8 +111,12 @@ impl Client {
     /// Opens a session without waiting for a server. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// [`ClientError::ConnectString`] or [`ClientError::InvalidPath`] for a bad connect string.
+    /// [`ClientError::ConnectString`] or [`ClientError::InvalidPath`] for a bad connect string,
+    /// [`ClientError::Options`] for linearizable reads in ZooKeeper's protocol.
     pub fn open(servers: &str, options: ClientOptions) -> Result<Self, ClientError> {
+        if options.linearizable && options.protocol != Protocol::Native {
+            return Err(ClientError::Options("linearizable reads need the native protocol"));
+        }
         let ConnectString { servers, chroot } = ConnectString::parse(servers)?;
         let timeout_ms = i32::try_from(options.session_timeout.as_millis()).unwrap_or(i32::MAX);
         let codec = options.protocol.codec();
@@ -122,6 +132,7 @@ impl Client {
             codec,
             timeout_ms,
             read_only: options.read_only,
+            linearizable: options.linearizable,
         };
         tokio::spawn(link.run());
         let request_timeout = options.request_timeout;

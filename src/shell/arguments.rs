@@ -12,6 +12,7 @@ const TIMEOUT_MS_DEFAULT: u64 = 30_000;
     -timeout MS                   session timeout [30000]\n  \
     -r                            a server that serves reads only will do\n  \
     --native                      speak Ostler's own protocol\n  \
+    --linearizable                reads show all that anybody was told before; with --native\n  \
     --json                        print JSON, one value a line\n\n\
     Exit code: 0 success, 1 failure, 127 unknown command")]
 pub struct ShellArgs {
@@ -27,6 +28,7 @@ pub(crate) struct Parsed {
     pub(crate) timeout: Duration,
     pub(crate) read_only: bool,
     pub(crate) native: bool,
+    pub(crate) linearizable: bool,
     pub(crate) json: bool,
     pub(crate) command: Vec<String>,
 }
@@ -39,6 +41,7 @@ impl ShellArgs {
             timeout: Duration::from_millis(TIMEOUT_MS_DEFAULT),
             read_only: false,
             native: false,
+            linearizable: false,
             json: false,
             command: Vec::new(),
         };
@@ -50,6 +53,7 @@ impl ShellArgs {
                 "-timeout" | "--timeout" => parsed.timeout = timeout(&value()?)?,
                 "-r" | "--read-only" => parsed.read_only = true,
                 "--native" | "-native" => parsed.native = true,
+                "--linearizable" | "-linearizable" => parsed.linearizable = true,
                 "--json" | "-json" => parsed.json = true,
                 // The shell always waits.
                 "-waitforconnection" | "--waitforconnection" => {}
@@ -61,6 +65,9 @@ impl ShellArgs {
                     parsed.command.extend(words.by_ref());
                 }
             }
+        }
+        if parsed.linearizable && !parsed.native {
+            return Err("--linearizable needs --native".to_owned());
         }
         Ok(parsed)
     }
@@ -88,6 +95,8 @@ mod tests {
         assert_eq!(parsed.timeout, Duration::from_millis(500));
         assert!(parsed.read_only && parsed.json && !parsed.native);
         assert_eq!(parsed.command, ["get", "-s", "/a"]);
+        let parsed = parse("--linearizable --native ls /").expect("parses");
+        assert!(parsed.native && parsed.linearizable);
         let parsed = parse("").expect("parses");
         assert_eq!((parsed.servers.as_str(), parsed.json), ("localhost:2181", false));
         assert!(parsed.command.is_empty());
@@ -95,7 +104,7 @@ mod tests {
 
     #[test]
     fn wrong_options_are_refused() {
-        for bad in ["-server", "-timeout x", "-timeout 0", "-nosuch"] {
+        for bad in ["-server", "-timeout x", "-timeout 0", "-nosuch", "--linearizable"] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

@@ -108,6 +108,7 @@ fn options(parsed: &Parsed) -> ClientOptions {
         session_timeout: parsed.timeout,
         read_only: parsed.read_only,
         protocol: if parsed.native { Protocol::Native } else { Protocol::ZooKeeper },
+        linearizable: parsed.linearizable,
         ..ClientOptions::default()
     }
 }

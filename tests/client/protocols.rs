@@ -2,9 +2,9 @@
 //! without our library would send them.
 
 use super::{Client, PATIENCE, Playground, Server, connect, next_shown, speaking};
-use ostler::client::{ClientError, CreateOptions, ErrorCode, Protocol, WatchMode};
+use ostler::client::{ClientError, ClientOptions, CreateOptions, ErrorCode, Protocol, WatchMode};
 use ostler_core::types::{Op, Outcome, Read, Request, SessionId, Xid, Zxid};
-use ostler_core::wire::native::{Hello, Refusal, VERSION, Welcome, greeting};
+use ostler_core::wire::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, greeting};
 use ostler_core::wire::{Codec, OwnedReply, ReplyKind};
 use std::io::{Read as _, Write};
 use std::net::TcpStream;
@@ -55,6 +55,21 @@ async fn a_session_may_change_its_protocol() {
     assert_eq!(native.data("/e").await, Err(ClientError::SessionExpired));
 }
 
+#[tokio::test]
+async fn linearizable_reads_are_there_for_native_clients() {
+    let place = Playground::open("linearizable", Protocol::Native).await;
+    let options = ClientOptions { linearizable: true, ..speaking(Protocol::Native) };
+    let reader = place.another(options).await;
+    place.make("/a").await;
+    for round in 1..50 {
+        let told = place.client.set_data("/a", None, -1).await.expect("sets");
+        assert_eq!((told.version, reader.data("/a").await), (round, Ok((None, told))));
+    }
+    let options = ClientOptions { linearizable: true, ..ClientOptions::default() };
+    let refused = Client::connect(&place.server.address(), options).await;
+    assert!(matches!(refused, Err(ClientError::Options(_))), "{refused:?}");
+}
+
 /// A socket that speaks natively.
 struct Wire(TcpStream);
 
@@ -80,6 +95,7 @@ impl Wire {
             timeout_ms: 10_000,
             session: SessionId::NONE,
             password: [0; 16],
+            options: HelloOptions::default(),
         };
         let mut bytes = greeting().to_vec();
         hello.encode(&mut bytes);
@@ -136,7 +152,14 @@ fn refusals_say_why_and_close() {
         let mut wire = Wire::open(&server);
         let mut bytes = greeting().to_vec();
         let last_zxid_seen = Zxid::from_wire(seen);
-        Hello { last_zxid_seen, timeout_ms: 1, session, password: [0; 16] }.encode(&mut bytes);
+        Hello {
+            last_zxid_seen,
+            timeout_ms: 1,
+            session,
+            password: [0; 16],
+            options: HelloOptions::default(),
+        }
+        .encode(&mut bytes);
         wire.0.write_all(&bytes).expect("sends");
         let answer = Welcome::decode(&wire.frame().expect("an answer"));
         assert_eq!(answer, Ok(Welcome::Refused(refusal)));

@@ -11,7 +11,7 @@ use ostler_core::types::{
     SessionId, WatchMode, WatchOp, Xid, Zxid, parent_of,
 };
 use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
-use ostler_core::wire::native::{Hello, Welcome, greeting};
+use ostler_core::wire::native::{Hello, HelloOptions, Welcome, greeting};
 use ostler_core::wire::{Codec, OwnedReply, ReplyHeader, ReplyKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufReader, Read as _, Write as _};
@@ -243,7 +243,14 @@ fn opening(codec: Codec) -> Vec<u8> {
         Codec::Native => {
             bytes.extend(greeting());
             let password = [0; 16];
-            Hello { last_zxid_seen, timeout_ms, session, password }.encode(&mut bytes);
+            Hello {
+                last_zxid_seen,
+                timeout_ms,
+                session,
+                password,
+                options: HelloOptions::default(),
+            }
+            .encode(&mut bytes);
         }
     }
     bytes

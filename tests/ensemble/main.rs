@@ -59,6 +59,7 @@ async fn three_servers_are_one_service() {
         }
     }
     what_operators_see(&servers);
+    linearizable_reads_show_what_anybody_was_told(&servers).await;
     watches_hear_of_writes_elsewhere(&servers).await;
     a_session_moves(&servers).await;
 }
@@ -93,6 +94,25 @@ fn what_operators_see(servers: &Servers) {
     let state = servers.metric(leader, "zk_peer_state");
     assert_eq!(state.as_deref(), Some("leading - broadcast"));
     assert!(servers.word(leader, "srvr").contains("\nProposal sizes last/min/max: "));
+}
+
+async fn linearizable_reads_show_what_anybody_was_told(servers: &Servers) {
+    let options = ClientOptions { linearizable: true, ..speaking(Protocol::Native) };
+    let mut clients = Vec::new();
+    for id in servers.ids() {
+        clients.push(connect(&servers.address(id), options.clone()).await);
+    }
+    create(&clients[0], "/told", Kind::Persistent).await;
+    for round in 0..100 {
+        let told = clients[round % 3].set_data("/told", None, -1).await.expect("sets");
+        for reader in &clients {
+            let (_, stat) = reader.data("/told").await.expect("reads");
+            assert_eq!(stat.version, told.version, "round {round}");
+        }
+    }
+    for client in clients {
+        client.close().await;
+    }
 }
 
 async fn watches_hear_of_writes_elsewhere(servers: &Servers) {

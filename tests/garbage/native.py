@@ -11,7 +11,7 @@ import time
 from attacks import ANSWER_SECONDS, SESSIONLESS_SECONDS, _all_close, _send, closed_within
 
 MAGIC = b"OSTLER"
-VERSION = 1
+VERSION = 2
 FRAME_BYTES_MAX = 1048575
 FRAME_REQUESTS_MAX = 1024
 HELLO_BYTES_MAX = 16 << 10
@@ -42,7 +42,7 @@ def greeting(version=VERSION):
 
 def hello(seen=0, timeout_ms=10000, session=0):
     """The body of a client's first frame."""
-    return _I64.pack(seen) + _I32.pack(timeout_ms) + _I64.pack(session) + bytes(16)
+    return _I64.pack(seen) + _I32.pack(timeout_ms) + _I64.pack(session) + bytes(16) + b"\0"
 
 
 def request(xid, verb, body=b""):
@@ -104,7 +104,7 @@ def bad_openings(target):
         elif not closed_within(connection, AT_ONCE_SECONDS):
             complaints.append(f"version {version}: refused, but not closed")
         connection.close()
-    lies = [framed(hello(), length) for length in (0xffffffff, 1 << 31, HELLO_BYTES_MAX + 1, 0, 35)]
+    lies = [framed(hello(), length) for length in (0xffffffff, 1 << 31, HELLO_BYTES_MAX + 1, 0, 36)]
     lies += [framed(hello()[:-1]), framed(hello() + b"\0"), framed(bytes(HELLO_BYTES_MAX))]
     for lie in lies:
         connection = target.open()

@@ -4,7 +4,8 @@
 //! The lane is simple: while nothing of this connection is under way, reads are answered in place.
 //! Otherwise everything travels the one FIFO through pipeline, tree store and fan-out, whose order
 //! is the order of the socket. So a write is never held back by a read before it, and no reply
-//! overtakes another. Auth packets stand outside that order, as in ZooKeeper.
+//! overtakes another. Auth packets stand outside that order, as in ZooKeeper. Linearizable reads
+//! all travel, unless this server is alone; one confirmation serves those that came together.
 //!
 //! A connection that watches has one condition more, so that events come before data: the state
 //! it would be shown must not be newer than the events it has been handed. See
@@ -46,6 +47,9 @@ pub struct Door {
     pub max_session_timeout_ms: i32,
     /// Which proofs of identity are accepted.
     pub auth: AuthRules,
+    /// Whether this server has no others beside it. What its clients have been told is then in
+    /// its tree, and a tree that a session was opened from has what was told before.
+    pub alone: bool,
 }
 
 /// What a step of a connection wants done, in this order: send `bytes`, submit, then the rest.
@@ -102,6 +106,8 @@ pub struct Connection {
     /// Requests of the first frame offered that are dealt with already, the frame being longer
     /// than the output had room for.
     ahead: usize,
+    /// The client wants linearizable reads, which the state here alone cannot give.
+    confirms_reads: bool,
     watching: bool,
     handed: Zxid,
     /// Negotiated timeout in milliseconds, 0 before the handshake is over.
@@ -125,6 +131,7 @@ impl Connection {
             fresh_password,
             flight: Flight::default(),
             ahead: 0,
+            confirms_reads: false,
             watching: false,
             handed: Zxid::ZERO,
             timeout_ms: 0,
@@ -229,7 +236,7 @@ impl Connection {
                 break;
             }
             if self.in_flight() == 0 && items.is_empty() {
-                let run = rest.iter().take_while(|(_, request, _)| is_local(request)).count();
+                let run = rest.iter().take_while(|(_, request, _)| self.is_local(request)).count();
                 if run > 0
                     && let Some(answered) = self.answer_here(&rest[..run], view, out)
                 {
@@ -339,7 +346,11 @@ impl Connection {
             }
             Request::Read(read) => {
                 self.watching |= read.sets_watch();
-                travel()
+                if self.confirms_reads && !vouches(items) {
+                    ItemBody::Confirm(Bytes::copy_from_slice(body))
+                } else {
+                    travel()
+                }
             }
             Request::Watch(_) => {
                 self.watching = true;
@@ -382,6 +393,24 @@ impl Connection {
         self.sender.codec.encode_reply(xid, Zxid::ZERO, &reply, &mut out.bytes);
     }
 
+    /// Whether a request may be answered in place.
+    fn is_local(&self, request: &Request<'_>) -> bool {
+        match request {
+            Request::Read(read) => !read.sets_watch() && !self.confirms_reads,
+            Request::Ping
+            | Request::WhoAmI
+            | Request::Sasl(_)
+            | Request::Malformed
+            | Request::Unknown => true,
+            Request::Reconfig
+            | Request::Write(_)
+            | Request::Watch(_)
+            | Request::Sync(_)
+            | Request::Auth { .. }
+            | Request::CloseSession => false,
+        }
+    }
+
     fn payload(&self, xid: Xid, op: &Op<'_>) -> Bytes {
         let mut payload = Vec::new();
         txn::encode(self.sender.session, xid, &self.sender.ids, op, &mut payload);
@@ -403,19 +432,9 @@ fn path_read_by<'a>(request: &Request<'a>) -> Option<&'a str> {
     if let Request::Read(read) = request { read.path() } else { None }
 }
 
-fn is_local(request: &Request<'_>) -> bool {
-    match request {
-        Request::Read(read) => !read.sets_watch(),
-        Request::Ping
-        | Request::WhoAmI
-        | Request::Sasl(_)
-        | Request::Malformed
-        | Request::Unknown => true,
-        Request::Reconfig
-        | Request::Write(_)
-        | Request::Watch(_)
-        | Request::Sync(_)
-        | Request::Auth { .. }
-        | Request::CloseSession => false,
-    }
+/// Whether what stands behind these requests, which came with it, is answered from a state that
+/// has everything acknowledged before they came: a confirmation shows as much for all behind it,
+/// and so does the place of a write in the history.
+fn vouches(items: &[Item]) -> bool {
+    items.iter().any(|item| matches!(item.body, ItemBody::Confirm(_) | ItemBody::Write(_)))
 }

@@ -10,7 +10,7 @@ use crate::auth::AuthRules;
 use crate::tree::{Rules, Tree};
 use crate::types::{AuthId, ConnectionId, Request, SessionId, WatchEvent, Xid, Zxid};
 use crate::wire::jute::ConnectRequest;
-use crate::wire::native::{Hello, greeting};
+use crate::wire::native::{Hello, HelloOptions, greeting};
 use crate::wire::{Codec, ReplyHeader};
 use alloc::collections::VecDeque;
 use alloc::rc::Rc;
@@ -326,7 +326,14 @@ fn opening(codec: Codec) -> Vec<u8> {
         .encode(&mut bytes),
         Codec::Native => {
             bytes.extend_from_slice(&greeting());
-            Hello { last_zxid_seen, timeout_ms, session, password: [0; 16] }.encode(&mut bytes);
+            Hello {
+                last_zxid_seen,
+                timeout_ms,
+                session,
+                password: [0; 16],
+                options: HelloOptions::default(),
+            }
+            .encode(&mut bytes);
         }
     }
     bytes
@@ -338,6 +345,7 @@ fn seat(number: u64, codec: Codec) -> Seat {
         min_session_timeout_ms: 1_000,
         max_session_timeout_ms: 20_000,
         auth: AuthRules { digest_enabled: true, super_digest: None },
+        alone: true,
     };
     let ip = AuthId { scheme: "ip".into(), id: "127.0.0.1".into() };
     Seat {

@@ -1,6 +1,6 @@
 //! Native frames are frozen as tests/golden/native.txt has them, and come back from their bytes.
 
-use super::native::{Hello, Refusal, Welcome, check_greeting, greeting};
+use super::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, check_greeting, greeting};
 use super::txn::tests::parts;
 use super::{Codec, DecodeError, OwnedReadReply, OwnedReply, ReplyKind};
 use crate::types::limits::NATIVE_FRAME_REQUESTS_MAX;
@@ -139,15 +139,16 @@ fn event() -> WatchEvent {
 
 fn hello() -> Hello {
     let (last_zxid_seen, session) = (Zxid(5), SessionId(6));
-    Hello { last_zxid_seen, timeout_ms: 7, session, password: [8; 16] }
+    let options = HelloOptions { linearizable: true };
+    Hello { last_zxid_seen, timeout_ms: 7, session, password: [8; 16], options }
 }
 
 fn welcomes() -> [Welcome; 3] {
     let (session, password) = (SessionId(6), [8; 16]);
     [
-        Welcome::Accepted { version: 1, session, timeout_ms: 7, password },
+        Welcome::Accepted { version: VERSION, session, timeout_ms: 7, password },
         Welcome::Refused(Refusal::SessionExpired),
-        Welcome::Refused(Refusal::Version(1)),
+        Welcome::Refused(Refusal::Version(VERSION)),
     ]
 }
 
@@ -279,7 +280,7 @@ fn answers_and_events_come_back() {
 
 #[test]
 fn handshakes_come_back() {
-    assert_eq!(check_greeting(&greeting()), Ok(1));
+    assert_eq!(check_greeting(&greeting()), Ok(VERSION));
     assert!(check_greeting(b"OSTLEX\x01\0").is_err());
     let mut out = vec![];
     hello().encode(&mut out);

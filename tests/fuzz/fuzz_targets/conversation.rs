@@ -13,7 +13,7 @@ use ostler_core::tree::{Rules, Tree};
 use ostler_core::types::{AuthId, ConnectionId, ServerId, SessionId, Zxid};
 use ostler_core::wire::Codec;
 use ostler_core::wire::jute::ConnectRequest;
-use ostler_core::wire::native::{Hello, greeting};
+use ostler_core::wire::native::{Hello, HelloOptions, greeting};
 use ostler_core::zab::Recovered;
 use ostler_core::zab::io::Timing;
 use ostler_core::zab::quorum::Membership;
@@ -93,6 +93,7 @@ impl Server {
             min_session_timeout_ms: 1,
             max_session_timeout_ms: 9,
             auth: AuthRules { digest_enabled: true, super_digest: None },
+            alone: true,
         };
         let ip = AuthId { scheme: "ip".into(), id: "127.0.0.1".into() };
         let schedule = Schedule {
@@ -128,7 +129,7 @@ impl Server {
             .encode(&mut bytes),
             Codec::Native => {
                 bytes.extend_from_slice(&greeting());
-                Hello { last_zxid_seen, timeout_ms, session, password: [0; 16] }.encode(&mut bytes);
+                Hello { last_zxid_seen, timeout_ms, session, password: [0; 16], options: HelloOptions::default() }.encode(&mut bytes);
             }
         }
         self.hear(&bytes);

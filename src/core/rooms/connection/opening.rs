@@ -73,6 +73,7 @@ impl Connection {
         let Ok(hello) = Hello::decode(body) else {
             return self.hang_up(input, out);
         };
+        self.confirms_reads = hello.options.linearizable && !self.door.alone;
         let claim = Claim {
             last_zxid_seen: hello.last_zxid_seen,
             timeout_ms: hello.timeout_ms,

@@ -7,8 +7,9 @@ use crate::tree::{Effects, Rules, Txn};
 use crate::types::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
 use crate::types::{AclEntry, Create, CreateVariant, Epoch, Outcome, Perms, Read};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
-use crate::wire::native::{Hello, Refusal, VERSION, Welcome, greeting};
+use crate::wire::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, greeting};
 use crate::wire::{OwnedReply, ReplyKind};
+use alloc::string::String;
 use alloc::vec;
 use core::cell::RefCell;
 
@@ -57,11 +58,17 @@ fn taken_up() -> SessionId {
 }
 
 fn fresh() -> Connection {
+    beside(true)
+}
+
+/// One of a server that is alone, or not.
+fn beside(alone: bool) -> Connection {
     let door = Door {
         frame_bytes_max: 1 << 20,
         min_session_timeout_ms: 1_000,
         max_session_timeout_ms: 20_000,
         auth: AuthRules { digest_enabled: true, super_digest: None },
+        alone,
     };
     let ip = AuthId { scheme: "ip".into(), id: "127.0.0.1".into() };
     Connection::new(Arc::new(door), ConnectionId(1), ip, PASSWORD)
@@ -93,7 +100,14 @@ fn opening(codec: Codec, seen: i64, session: SessionId) -> Vec<u8> {
         .encode(&mut bytes),
         Codec::Native => {
             bytes.extend_from_slice(&greeting());
-            Hello { last_zxid_seen, timeout_ms, session, password: PASSWORD }.encode(&mut bytes);
+            Hello {
+                last_zxid_seen,
+                timeout_ms,
+                session,
+                password: PASSWORD,
+                options: HelloOptions::default(),
+            }
+            .encode(&mut bytes);
         }
     }
     bytes
@@ -261,8 +275,8 @@ fn what_is_no_opening_is_closed_without_an_answer() {
         b"\x16\x03\x01\x02".to_vec(),
         with_length(u32::MAX, 0),
         with_length(1 << 20, 0),
-        with_length(35, 35),
-        with_length(37, 37),
+        with_length(36, 36),
+        with_length(38, 38),
         with_length(0, 0),
     ] {
         let out = offer(&mut fresh(), &view, &bytes, bytes.len());
@@ -296,6 +310,57 @@ fn a_frame_of_reads_and_writes_is_one_submission_behind_its_first_write() {
             assert_eq!(codec.decode_request(own), Ok((Xid(4), read("/large"))));
             connection.answered(4, &mut Output::default());
         }
+    }
+}
+
+/// What became of the requests of one frame: those answered in place, and how the others travel.
+fn fates(connection: &mut Connection, view: &Shown, asked: &[(i32, Request<'_>)]) -> String {
+    let bytes = requests(Codec::Native, asked);
+    let out = offer(connection, view, &bytes, bytes.len());
+    let mut fates = String::new();
+    answers(Codec::Native, &out.bytes).iter().for_each(|_| fates.push('.'));
+    for item in out.submissions.iter().flat_map(|sent| &sent.items) {
+        fates.push(match item.body {
+            ItemBody::Write(_) => 'w',
+            ItemBody::Travel(_) => 't',
+            ItemBody::Confirm(_) => 'c',
+            ItemBody::Claim(_) | ItemBody::Attach { .. } => '?',
+        });
+    }
+    fates
+}
+
+#[test]
+fn linearizable_reads_that_come_together_share_what_vouches_for_them() {
+    let view = shown();
+    let greeted = |mut connection: Connection, linearizable| {
+        let mut bytes = greeting().to_vec();
+        let options = HelloOptions { linearizable };
+        let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
+        Hello { last_zxid_seen, timeout_ms: 600, session, password: [0; 16], options }
+            .encode(&mut bytes);
+        offer(&mut connection, &view, &bytes, bytes.len());
+        connection.attached(&OPEN, &mut Output::default());
+        connection
+    };
+    let watching = Request::Read(Read::Exists { path: "/none", watch: true });
+    let together = [(1, Request::WhoAmI), (2, read("/large")), (3, read("/none")), (4, watching)];
+    let behind_a_write = [(5, write()), (6, read("/large")), (7, Request::Sync("/"))];
+    let expected = [
+        // Alone, a server has in its tree what anybody was told.
+        (true, true, "...t", "wtc"),
+        (false, false, "...t", "wtc"),
+        (false, true, ".ctt", "wtc"),
+    ];
+    for (alone, linearizable, first, second) in expected {
+        let mut connection = greeted(beside(alone), linearizable);
+        assert_eq!(fates(&mut connection, &view, &together), first, "{alone} {linearizable}");
+        let under_way = connection.in_flight();
+        connection.answered(under_way, &mut Output::default());
+        assert_eq!(fates(&mut connection, &view, &behind_a_write), second);
+        // What vouched for reads that came before says nothing of what was told since.
+        let later = if linearizable && !alone { "c" } else { "t" };
+        assert_eq!(fates(&mut connection, &view, &[(8, read("/large"))]), later);
     }
 }
 

@@ -299,6 +299,45 @@ fn writes_under_way_when_the_leader_dies_are_answered_once_and_in_order() {
 }
 
 #[test]
+fn a_leader_that_was_deposed_without_noticing_vouches_for_nothing() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(3, submit(5, vec![confirm()]));
+    trio.settle();
+    assert_eq!(trio.answered, [(ServerId(3), 1, false)]);
+    trio.isolate(3);
+    trio.elect(2);
+    trio.give(2, submit(6, vec![write()]));
+    trio.settle();
+    trio.answered.clear();
+    trio.give(3, submit(5, vec![confirm(), travel()]));
+    trio.settle();
+    assert_eq!(trio.answered, [], "its state lacks what was acknowledged elsewhere");
+}
+
+#[test]
+fn what_was_acknowledged_anywhere_is_seen_by_what_is_confirmed_later() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    for (writer, reader) in [(1, 2), (2, 3), (3, 1), (1, 1)] {
+        trio.give(writer, submit(5, vec![write()]));
+        while !trio.answered.contains(&(ServerId(writer), 1, true)) {
+            assert!(trio.step(), "the write is acknowledged");
+        }
+        let seen = trio.applied[&ServerId(writer)].len();
+        trio.answered.clear();
+        trio.give(reader, submit(6, vec![confirm()]));
+        while trio.answered.is_empty() {
+            assert!(trio.step(), "the read is confirmed");
+        }
+        assert_eq!(trio.answered, [(ServerId(reader), 1, false)]);
+        assert!(trio.applied[&ServerId(reader)].len() >= seen, "{writer} to {reader}");
+        trio.settle();
+        trio.answered.clear();
+    }
+}
+
+#[test]
 fn a_session_that_moves_to_another_server_leaves_its_old_connection_powerless() {
     let mut trio = Trio::new();
     trio.elect(3);

@@ -13,7 +13,7 @@ use bincode::error::{DecodeError as Refused, EncodeError};
 use bincode::{BorrowDecode as DeriveBorrowDecode, Encode as DeriveEncode};
 
 /// Version of the native protocol this build speaks.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes a client sends before its first frame.
 pub const GREETING_BYTES: usize = 8;
 /// Largest body bincode is let loose on, in bytes; frames are bounded far below by settings.
@@ -51,6 +51,16 @@ pub struct Hello {
     pub session: SessionId,
     /// Proof of ownership; zeros for a new session.
     pub password: [u8; 16],
+    /// How the client wants to be served on this connection.
+    pub options: HelloOptions,
+}
+
+/// What a client may choose for a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, DeriveEncode, DeriveBorrowDecode)]
+pub struct HelloOptions {
+    /// Its reads are answered only from a state that has everything that any server had
+    /// acknowledged when they came.
+    pub linearizable: bool,
 }
 
 /// What the server answers.
@@ -80,7 +90,7 @@ pub enum Refusal {
     Behind,
     /// This server does not serve at the moment: it should try another, or later.
     NotServing,
-    /// The server speaks only versions up to this one.
+    /// The server speaks this version alone.
     Version(u16),
 }
 
@@ -90,6 +100,7 @@ struct HelloRecord {
     timeout_ms: i32,
     session: i64,
     password: [u8; 16],
+    options: HelloOptions,
 }
 
 #[derive(DeriveEncode, DeriveBorrowDecode)]
@@ -104,17 +115,18 @@ impl Hello {
     /// # Errors
     /// If the body is not exactly a hello.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
-        let HelloRecord { last_zxid_seen, timeout_ms, session, password } = read_all(body)?;
+        let HelloRecord { last_zxid_seen, timeout_ms, session, password, options } =
+            read_all(body)?;
         let last_zxid_seen = Zxid::from_wire(last_zxid_seen);
-        Ok(Self { last_zxid_seen, timeout_ms, session: SessionId(session), password })
+        Ok(Self { last_zxid_seen, timeout_ms, session: SessionId(session), password, options })
     }
 
     /// Appends the whole frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let last_zxid_seen = self.last_zxid_seen.to_wire();
-        let Self { timeout_ms, session, password, .. } = *self;
+        let Self { timeout_ms, session, password, options, .. } = *self;
         let session = session.0;
-        frame(out, &HelloRecord { last_zxid_seen, timeout_ms, session, password });
+        frame(out, &HelloRecord { last_zxid_seen, timeout_ms, session, password, options });
     }
 }
 

@@ -15,7 +15,9 @@ mod answer;
 mod ask;
 mod message;
 
-pub use message::{GREETING_BYTES, Hello, Refusal, VERSION, Welcome, check_greeting, greeting};
+pub use message::{
+    GREETING_BYTES, Hello, HelloOptions, Refusal, VERSION, Welcome, check_greeting, greeting,
+};
 
 pub(super) use message::{List, frame, read, read_all, write};
 
