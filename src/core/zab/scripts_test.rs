@@ -317,6 +317,19 @@ fn a_deposed_leader_never_confirms() {
 }
 
 #[test]
+fn a_leader_without_links_to_a_quorum_steps_down_at_once() {
+    let mut world = World::new(3, 0, LARGE);
+    let leader = world.converge();
+    let others: Vec<_> = world.servers.keys().copied().filter(|id| *id != leader).collect();
+    world.cut(leader, others[0]);
+    assert!(world.servers[&leader].serving.is_some(), "two of three are enough");
+    world.cut(leader, others[1]);
+    // Its last messages are taken in; no time passes.
+    world.settle();
+    assert!(world.servers[&leader].serving.is_none());
+}
+
+#[test]
 fn many_reads_share_a_round() {
     let mut world = World::new(3, 0, LARGE);
     let leader = world.converge();

@@ -314,6 +314,15 @@ impl Leader {
         }
     }
 
+    /// A link broke. With too few left there is nothing to wait for: the silence of those that
+    /// are gone would only keep clients here longer, and a leader that was stopped and finds its
+    /// links broken has long been replaced.
+    pub(super) fn lost(&mut self, ground: &mut Ground, learner: ServerId, out: &mut Effects) {
+        self.remove(ground, learner, out);
+        let linked = self.peers.keys().copied();
+        ground.is_leaving |= self.is_serving && !ground.electorate.decide(ground.me, linked);
+    }
+
     /// Forgets a learner and what was going on with it.
     pub(super) fn remove(&mut self, ground: &mut Ground, learner: ServerId, out: &mut Effects) {
         let Some(peer) = self.peers.remove(&learner) else { return };

@@ -222,7 +222,7 @@ impl Member {
         match &mut self.role {
             Role::Draining | Role::Looking => {}
             Role::Learning(learner) => self.ground.is_leaving |= learner.leader == peer,
-            Role::Leading(leader) => leader.remove(&mut self.ground, peer, out),
+            Role::Leading(leader) => leader.lost(&mut self.ground, peer, out),
         }
     }
 
