@@ -116,8 +116,9 @@ fn replay(
         }
         let payload = txn::decode(payload)
             .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
+        let once = payload.once();
         let (session, ids, op) = (payload.session, &payload.ids, payload.op);
-        tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut effects);
+        tree.apply_once(&Txn { zxid, time_ms, session, ids, op }, once, &mut effects);
         effects.clear();
         replayed += 1;
         Ok(())

@@ -106,7 +106,8 @@ impl Link {
             Codec::Native => {
                 unsent.extend_from_slice(&greeting());
                 let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
-                let options = HelloOptions { linearizable: plan.linearizable };
+                let options =
+                    HelloOptions { linearizable: plan.linearizable, ..HelloOptions::default() };
                 Hello { last_zxid_seen, timeout_ms, session, password: [0; 16], options }
                     .encode(&mut unsent);
             }

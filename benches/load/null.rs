@@ -266,7 +266,8 @@ impl Guest {
             }
             Codec::Native => {
                 let timeout_ms = Hello::decode(body)?.timeout_ms;
-                Welcome::Accepted { version: VERSION, session, timeout_ms, password }
+                let (version, last_once) = (VERSION, Xid(0));
+                Welcome::Accepted { version, session, timeout_ms, password, last_once }
                     .encode(&mut self.unsent);
             }
         }

@@ -13,7 +13,8 @@ pub enum ClientError {
     /// The server refused the operation.
     #[error("KeeperErrorCode = {}", .0.shown_name())]
     Refused(Refusal),
-    /// The connection broke before the answer came: the operation may or may not have happened.
+    /// The connection broke before the answer came: the operation may or may not have happened. So
+    /// fail reads, too, that cannot be asked again because a later write may have been done.
     #[error("KeeperErrorCode = ConnectionLoss")]
     ConnectionLoss,
     /// The request's own time ran out: the operation may or may not have happened.

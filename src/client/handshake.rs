@@ -2,7 +2,7 @@
 
 use super::event::SessionState;
 use super::shared::SessionTicket;
-use ostler_core::types::{SessionId, Zxid};
+use ostler_core::types::{SessionId, Xid, Zxid};
 use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
 use ostler_core::wire::native::{Hello, HelloOptions, Refusal, Welcome, greeting};
 use ostler_core::wire::{Codec, DecodeError};
@@ -38,15 +38,15 @@ pub(crate) struct Opening {
     pub(crate) ticket: SessionTicket,
     /// Whether a server that serves reads only will do.
     pub(crate) read_only: bool,
-    /// Whether reads are to be linearizable, in the native protocol.
-    pub(crate) linearizable: bool,
+    /// What else it may choose in the native protocol.
+    pub(crate) options: HelloOptions,
 }
 
 /// What a server says to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The session is attached.
-    Attached { ticket: SessionTicket, timeout_ms: i32, state: SessionState },
+    Attached { ticket: SessionTicket, timeout_ms: i32, state: SessionState, last_once: Xid },
     /// The session has ended.
     Expired,
     /// Another server should be tried, or this one later.
@@ -75,7 +75,7 @@ impl Opening {
             .encode(&mut bytes),
             Codec::Native => {
                 bytes.extend_from_slice(&greeting());
-                let options = HelloOptions { linearizable: self.linearizable };
+                let options = self.options;
                 Hello { last_zxid_seen, timeout_ms, session, password, options }.encode(&mut bytes);
             }
         }
@@ -101,15 +101,17 @@ impl Verdict {
             Some(false) | None => SessionState::SyncConnected,
         };
         let ConnectResponse { session, password, timeout_ms, .. } = response;
-        Self::Attached { ticket: SessionTicket { session, password }, timeout_ms, state }
+        let (ticket, last_once) = (SessionTicket { session, password }, Xid(0));
+        Self::Attached { ticket, timeout_ms, state, last_once }
     }
 
     fn of_welcome(welcome: Welcome) -> Self {
         match welcome {
-            Welcome::Accepted { session, timeout_ms, password, .. } => Self::Attached {
+            Welcome::Accepted { session, timeout_ms, password, last_once, .. } => Self::Attached {
                 ticket: SessionTicket { session, password },
                 timeout_ms,
                 state: SessionState::SyncConnected,
+                last_once,
             },
             Welcome::Refused(Refusal::SessionExpired) => Self::Expired,
             Welcome::Refused(Refusal::Behind | Refusal::NotServing | Refusal::Version(_)) => {

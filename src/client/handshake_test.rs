@@ -18,7 +18,7 @@ fn a_session_is_handed_over_in_both_protocols() {
         timeout_ms: 900,
         ticket: TICKET,
         read_only: true,
-        linearizable: true,
+        options: HelloOptions { linearizable: true, exactly_once: true },
     };
     let jute = opening.encode(Codec::Jute);
     let request = ConnectRequest::decode(&jute[4..]).expect("decodes");
@@ -29,14 +29,19 @@ fn a_session_is_handed_over_in_both_protocols() {
     let hello = Hello::decode(&native[12..]).expect("decodes");
     assert_eq!((hello.session, hello.password), (SessionId(7), [3; 16]));
     assert_eq!(hello.last_zxid_seen, Zxid::from_wire(5));
-    assert!(hello.options.linearizable);
+    assert!(hello.options.linearizable && hello.options.exactly_once);
 }
 
 #[test]
 fn a_password_without_a_session_stays_at_home() {
     let ticket = SessionTicket { session: SessionId::NONE, password: [3; 16] };
-    let opening =
-        Opening { last_zxid: 0, timeout_ms: 900, ticket, read_only: false, linearizable: false };
+    let opening = Opening {
+        last_zxid: 0,
+        timeout_ms: 900,
+        ticket,
+        read_only: false,
+        options: HelloOptions::default(),
+    };
     let hello = Hello::decode(&opening.encode(Codec::Native)[12..]).expect("decodes");
     assert_eq!(hello.password, [0; 16]);
 }
@@ -74,7 +79,8 @@ async fn serve(listener: TcpListener) {
     Hello::decode(&frame(&mut stream).await.expect("says hello")).expect("decodes");
     let SessionTicket { session, password } = TICKET;
     let mut out = Vec::new();
-    Welcome::Accepted { version: VERSION, session, timeout_ms: 600, password }.encode(&mut out);
+    let (version, last_once) = (VERSION, Xid(0));
+    Welcome::Accepted { version, session, timeout_ms: 600, password, last_once }.encode(&mut out);
     while stream.write_all(&out).await.is_ok() {
         out.clear();
         let Some(body) = frame(&mut stream).await else { return };

@@ -10,6 +10,7 @@ use super::handshake::{Opening, Verdict};
 use super::shared::Shared;
 use ostler_core::types::{Request, Xid};
 use ostler_core::wire::Codec;
+use ostler_core::wire::native::HelloOptions;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +38,8 @@ pub(crate) struct Link {
     pub(crate) timeout_ms: i32,
     /// Whether a server that serves reads only will do.
     pub(crate) read_only: bool,
-    /// Whether reads are to be linearizable.
-    pub(crate) linearizable: bool,
+    /// What else may be chosen in the native protocol.
+    pub(crate) options: HelloOptions,
 }
 
 /// A socket and what was read from it and not used yet.
@@ -51,6 +52,7 @@ impl Link {
     /// Runs until the session is over or nobody holds the client any more.
     pub(crate) async fn run(mut self) {
         let mut failures: usize = 0;
+        let mut lost_at = Instant::now();
         loop {
             let (server, delay) = self.rotation.advance(&mut self.chance);
             if self.rest(delay).await {
@@ -63,13 +65,15 @@ impl Link {
                     self.rotation.succeeded();
                     self.converse(wire).await;
                     self.shared.lock().detached();
+                    lost_at = Instant::now();
                 }
                 Ok(Ok(None)) => self.shared.lock().finish(SessionState::Expired),
                 Ok(Err(_)) | Err(_) => failures += 1,
             }
-            // Requests wait for one round over all servers, then they learn that it was in vain.
+            // Requests wait for one round over all servers, then they learn that it was in vain;
+            // those that may be sent again wait as long as the session lives without a server.
             if failures > 0 && failures.is_multiple_of(self.rotation.count()) {
-                self.shared.lock().detached();
+                self.shared.lock().unreachable(lost_at.elapsed());
             }
             if self.shared.lock().session.is_final() {
                 return;
@@ -106,11 +110,11 @@ impl Link {
         match Verdict::decode(self.codec, &body).map_err(io::Error::other)? {
             Verdict::Expired => Ok(None),
             Verdict::TryAnother => Err(io::ErrorKind::ConnectionRefused.into()),
-            Verdict::Attached { ticket, timeout_ms, state: session } => {
+            Verdict::Attached { ticket, timeout_ms, state: session, last_once } => {
                 let mut state = self.shared.lock();
                 state.ticket = ticket;
                 state.timeout_ms = timeout_ms;
-                state.attached(session);
+                state.attached(session, last_once);
                 Ok(Some(wire))
             }
         }
@@ -123,7 +127,7 @@ impl Link {
             timeout_ms: self.timeout_ms,
             ticket: state.ticket,
             read_only: self.read_only,
-            linearizable: self.linearizable,
+            options: self.options,
         }
     }
 
@@ -175,7 +179,7 @@ impl Link {
         if state.leaving && state.is_idle() {
             return false;
         }
-        std::mem::swap(unsent, &mut state.outgoing);
+        state.take_outgoing(unsent);
         true
     }
 

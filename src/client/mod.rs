@@ -4,8 +4,10 @@
 //! breaks it goes on to the next server with the same session, proves its identities and sets its
 //! watches again. Requests are answered in the order in which they were asked and may be asked
 //! without waiting for earlier answers: an operation is on its way when its future is first
-//! polled. What was unanswered when a connection broke fails with
+//! polled. In ZooKeeper's protocol what was unanswered when a connection broke fails with
 //! [`ClientError::ConnectionLoss`]; whether it happened is then unknown, and the caller decides.
+//! In Ostler's own it is asked again, and each write takes effect once: see
+//! [`ClientOptions::exactly_once`].
 //!
 //! This module must build without the server. It holds no recipes and prints nothing.
 
@@ -18,6 +20,7 @@ mod link;
 mod multi;
 mod operations;
 mod paths;
+mod queue;
 mod reconfig;
 mod shared;
 mod watches;
@@ -36,6 +39,7 @@ pub use shared::SessionTicket;
 use address::{ConnectString, Rotation};
 use chance::Chance;
 use link::{Link, await_state};
+use ostler_core::wire::native::HelloOptions;
 use shared::Shared;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,6 +61,10 @@ pub struct ClientOptions {
     /// acknowledged when they came; otherwise they may lag behind what other clients were told.
     /// Only [`Protocol::Native`] has such reads.
     pub linearizable: bool,
+    /// Whether requests that were unanswered when a connection broke are sent again on the next
+    /// one, where each write takes effect exactly once: the servers know what came of the last
+    /// writes of a session. Only in [`Protocol::Native`]; in the other it has no meaning.
+    pub exactly_once: bool,
     /// A session to take over instead of making one.
     pub session: Option<SessionTicket>,
 }
@@ -69,6 +77,7 @@ impl Default for ClientOptions {
             read_only: false,
             protocol: Protocol::ZooKeeper,
             linearizable: false,
+            exactly_once: true,
             session: None,
         }
     }
@@ -123,7 +132,8 @@ impl Client {
         let ticket = options
             .session
             .unwrap_or(SessionTicket { session: SessionId::NONE, password: [0; 16] });
-        let shared = Arc::new(Shared::new(codec, chroot.clone(), ticket, timeout_ms));
+        let once = options.exactly_once && options.protocol == Protocol::Native;
+        let shared = Arc::new(Shared::new(codec, once, chroot.clone(), ticket, timeout_ms));
         let mut chance = Chance::from_process();
         let link = Link {
             shared: shared.clone(),
@@ -132,7 +142,10 @@ impl Client {
             codec,
             timeout_ms,
             read_only: options.read_only,
-            linearizable: options.linearizable,
+            options: HelloOptions {
+                linearizable: options.linearizable,
+                exactly_once: options.exactly_once,
+            },
         };
         tokio::spawn(link.run());
         let request_timeout = options.request_timeout;

@@ -6,11 +6,13 @@
 
 use super::ClientError;
 use super::event::{SessionState, WatchedEvent};
+use super::queue::{Pending, Queue};
 use super::watches::{Table, Watches};
 use ostler_core::types::{ErrorCode, RemoveKind, Request, SessionId, Xid};
 use ostler_core::wire::{Codec, OwnedReply, ReplyHeader, ReplyKind};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot};
 
@@ -45,7 +47,8 @@ pub(crate) struct Shared {
 }
 
 /// Behind the lock. Invariant: `pending` holds, in order, every request that was encoded and not
-/// answered; those of them that are not written yet are the bytes in `outgoing`.
+/// answered. Those of them that are not written yet are the bytes in `outgoing`, or `pending` has
+/// them, if requests are sent again.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) session: SessionState,
@@ -57,19 +60,12 @@ pub(crate) struct State {
     /// Whether the session is to end, or nobody holds the client any more.
     pub(crate) leaving: bool,
     codec: Codec,
-    next_xid: i32,
-    pending: VecDeque<Pending>,
+    /// Whether requests are sent again on the next connection.
+    once: bool,
+    pending: Queue,
     auths: Vec<Auth>,
     auths_sent: VecDeque<usize>,
     listeners: Vec<UnboundedSender<SessionState>>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    xid: Xid,
-    kind: ReplyKind,
-    effect: WatchEffect,
-    answer: oneshot::Sender<Result<OwnedReply, ClientError>>,
 }
 
 #[derive(Debug)]
@@ -83,6 +79,7 @@ impl Shared {
     /// A client that has not connected yet.
     pub(crate) fn new(
         codec: Codec,
+        once: bool,
         chroot: String,
         ticket: SessionTicket,
         timeout_ms: i32,
@@ -96,8 +93,8 @@ impl Shared {
             outgoing: Vec::new(),
             leaving: false,
             codec,
-            next_xid: 1,
-            pending: VecDeque::new(),
+            once,
+            pending: Queue::default(),
             auths: Vec::new(),
             auths_sent: VecDeque::new(),
             listeners: Vec::new(),
@@ -128,7 +125,7 @@ impl Shared {
         kind: ReplyKind,
         encode: &dyn Fn(Xid, &mut Vec<u8>),
     ) -> Answer {
-        let answer = self.lock().enqueue(kind, WatchEffect::None, encode);
+        let answer = self.lock().enqueue(kind, WatchEffect::None, true, encode);
         self.bell.notify_one();
         answer
     }
@@ -137,7 +134,9 @@ impl Shared {
 impl State {
     fn submit(&mut self, request: &Request<'_>, effect: WatchEffect) -> Answer {
         let codec = self.codec;
-        self.enqueue(ReplyKind::of(request), effect, &|xid, out| {
+        let writes =
+            matches!(request, Request::Write(_) | Request::Reconfig | Request::CloseSession);
+        self.enqueue(ReplyKind::of(request), effect, writes, &|xid, out| {
             codec.encode_request(xid, request, out);
         })
     }
@@ -146,6 +145,7 @@ impl State {
         &mut self,
         kind: ReplyKind,
         effect: WatchEffect,
+        writes: bool,
         encode: &dyn Fn(Xid, &mut Vec<u8>),
     ) -> Answer {
         let (answer, receiver) = oneshot::channel();
@@ -154,11 +154,16 @@ impl State {
             drop(answer.send(Err(ended.error())));
             return receiver;
         }
-        let xid = Xid(self.next_xid);
-        // Numbers below 1 are the protocol's own.
-        self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
-        encode(xid, &mut self.outgoing);
-        self.pending.push_back(Pending { xid, kind, effect, answer });
+        let mut frame = Vec::new();
+        let xid = if self.once {
+            encode(Xid(0), &mut frame);
+            None
+        } else {
+            let xid = self.pending.number();
+            encode(xid, &mut self.outgoing);
+            Some(xid)
+        };
+        self.pending.push(Pending { kind, effect, answer, writes, xid, frame });
         receiver
     }
 
@@ -202,7 +207,8 @@ impl State {
     }
 
     /// A server has taken the session up: identities and watches first, then what waited.
-    pub(crate) fn attached(&mut self, session: SessionState) {
+    pub(crate) fn attached(&mut self, session: SessionState, last_once: Xid) {
+        self.pending.attached(last_once);
         let waiting = std::mem::take(&mut self.outgoing);
         let mut first = Vec::new();
         for index in 0..self.auths.len() {
@@ -218,10 +224,34 @@ impl State {
         self.enter(session);
     }
 
-    /// The connection is gone: nothing that was asked on it will be answered.
+    /// What is to be written next, into an empty buffer.
+    pub(crate) fn take_outgoing(&mut self, unsent: &mut Vec<u8>) {
+        std::mem::swap(unsent, &mut self.outgoing);
+        if self.once {
+            self.pending.send(unsent);
+        }
+    }
+
+    /// No server has been reached for so long: requests learn that it was in vain, unless they are
+    /// to be sent again and the session may still be alive.
+    pub(crate) fn unreachable(&mut self, since: Duration) {
+        let timeout = Duration::from_millis(self.timeout_ms.max(0).unsigned_abs().into());
+        if !self.once || self.ticket.session == SessionId::NONE || since >= timeout {
+            self.fail_pending(&ClientError::ConnectionLoss);
+        }
+    }
+
+    /// The connection is gone: nothing that was asked on it will be answered there.
     pub(crate) fn detached(&mut self) {
         self.auths_sent.clear();
-        self.fail_pending(&ClientError::ConnectionLoss);
+        if self.once && !self.leaving {
+            self.outgoing.clear();
+            for lost in self.pending.detached() {
+                drop(lost.answer.send(Err(ClientError::ConnectionLoss)));
+            }
+        } else {
+            self.fail_pending(&ClientError::ConnectionLoss);
+        }
         // A connection that ends because the client leaves is not a loss.
         if self.session.is_connected() && !self.leaving {
             self.enter(SessionState::Disconnected);
@@ -231,7 +261,7 @@ impl State {
     /// Refuses every request that waits for an answer.
     pub(crate) fn fail_pending(&mut self, error: &ClientError) {
         self.outgoing.clear();
-        for pending in self.pending.drain(..) {
+        for pending in self.pending.take_all() {
             drop(pending.answer.send(Err(error.clone())));
         }
     }
@@ -254,10 +284,7 @@ impl State {
         if header.zxid.to_wire() > 0 {
             self.last_zxid = self.last_zxid.max(header.zxid.to_wire());
         }
-        if self.pending.front().is_none_or(|pending| pending.xid != header.xid) {
-            return false;
-        }
-        let Some(pending) = self.pending.pop_front() else { return false };
+        let Some(pending) = self.pending.take(header.xid) else { return false };
         let Ok(reply) = self.codec.decode_reply(pending.kind, header, record) else {
             drop(pending.answer.send(Err(ClientError::UnexpectedAnswer)));
             return false;

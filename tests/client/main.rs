@@ -2,6 +2,7 @@
 //! one that `OSTLER_TEST_SERVER` names as `host:port`. That may be ZooKeeper's, for the tests that
 //! have `zookeeper` in their names.
 
+mod once;
 mod protocols;
 mod race;
 mod server;
@@ -261,7 +262,9 @@ async fn identities_are_proven_and_open_what_they_own(protocol: Protocol) {
 
 async fn a_client_finds_a_restarted_server_again(protocol: Protocol) {
     let mut server = Server::start_own();
-    let client = connect(&server.address(), speaking(protocol)).await;
+    // Otherwise a native client's requests wait for the server to come back.
+    let options = ClientOptions { exactly_once: false, ..speaking(protocol) };
+    let client = connect(&server.address(), options).await;
     client.create("/e", None, &CreateOptions::of(Kind::Ephemeral)).await.expect("creates");
     let mut tree = client.watch("/", WatchMode::PersistentRecursive).await.expect("sets");
     let (_, _, mut data) = client.data_watched("/e").await.expect("reads");

@@ -42,7 +42,7 @@ def greeting(version=VERSION):
 
 def hello(seen=0, timeout_ms=10000, session=0):
     """The body of a client's first frame."""
-    return _I64.pack(seen) + _I32.pack(timeout_ms) + _I64.pack(session) + bytes(16) + b"\0"
+    return _I64.pack(seen) + _I32.pack(timeout_ms) + _I64.pack(session) + bytes(16) + b"\0\0"
 
 
 def request(xid, verb, body=b""):
@@ -52,7 +52,12 @@ def request(xid, verb, body=b""):
 
 def batch(requests, count=None):
     """A frame's body with these requests, or one that says another count."""
-    return _U64.pack(len(requests) if count is None else count) + b"".join(requests)
+    return _I32.pack(0) + array(requests, count)
+
+
+def array(elements, count=None):
+    """A list behind its count, or behind another one."""
+    return _U64.pack(len(elements) if count is None else count) + b"".join(elements)
 
 
 def get_data(xid, path):
@@ -104,7 +109,7 @@ def bad_openings(target):
         elif not closed_within(connection, AT_ONCE_SECONDS):
             complaints.append(f"version {version}: refused, but not closed")
         connection.close()
-    lies = [framed(hello(), length) for length in (0xffffffff, 1 << 31, HELLO_BYTES_MAX + 1, 0, 36)]
+    lies = [framed(hello(), length) for length in (0xffffffff, 1 << 31, HELLO_BYTES_MAX + 1, 0, 37)]
     lies += [framed(hello()[:-1]), framed(hello() + b"\0"), framed(bytes(HELLO_BYTES_MAX))]
     for lie in lies:
         connection = target.open()
@@ -240,7 +245,7 @@ def junk_in_sessions(target):
     for _ in range(300):
         connection = shaken(target)
         good = framed(batch([get_data(1, b"/junk"), delete(2, b"/junk"),
-                             request(3, SET_WATCHES, _I64.pack(0) + batch([text(b"/a")]) * 5)]))
+                             request(3, SET_WATCHES, _I64.pack(0) + array([text(b"/a")]) * 5)]))
         at = rng.randrange(len(good))
         _send(connection, good[:at] + rng.randbytes(rng.randrange(1, 5)) + good[at + 2:])
         try:

@@ -27,7 +27,7 @@ use crate::auth::{AuthRules, prove, super_id};
 use crate::tree::{PREFETCH_MAX, Tree};
 use crate::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use crate::types::{
-    Asked, AuthId, ConnectionId, ErrorCode, Op, Reply, Request, SessionId, Xid, Zxid,
+    Asked, AuthId, ConnectionId, ErrorCode, Once, Op, Reply, Request, SessionId, Xid, Zxid,
 };
 use crate::wire::{Codec, Decoded, FourLetterWord, txn};
 use alloc::sync::Arc;
@@ -108,6 +108,8 @@ pub struct Connection {
     ahead: usize,
     /// The client wants linearizable reads, which the state here alone cannot give.
     confirms_reads: bool,
+    /// The client may send a write again; and it has heard all answers up to this number.
+    once: Option<Xid>,
     watching: bool,
     handed: Zxid,
     /// Negotiated timeout in milliseconds, 0 before the handshake is over.
@@ -132,6 +134,7 @@ impl Connection {
             flight: Flight::default(),
             ahead: 0,
             confirms_reads: false,
+            once: None,
             watching: false,
             handed: Zxid::ZERO,
             timeout_ms: 0,
@@ -211,6 +214,7 @@ impl Connection {
         let codec = self.sender.codec;
         let mut frames = Frames::cut(codec, input, self.door.frame_bytes_max, &mut mended);
         frames.take_in(codec, &mended);
+        self.once = self.once.map(|heard| frames.heard.unwrap_or(heard));
         let served = self.ahead + self.serve(&frames.requests[self.ahead..], view, out);
         if !matches!(self.phase, Phase::Closing) {
             let end = frames.end_within(served);
@@ -334,7 +338,7 @@ impl Connection {
                 }
                 return;
             }
-            Request::Write(op) => ItemBody::Write(self.payload(*xid, op)),
+            Request::Write(op) => ItemBody::Write(self.write(*xid, op)),
             Request::CloseSession => {
                 self.phase = Phase::Closing;
                 let session = self.sender.session;
@@ -359,7 +363,7 @@ impl Connection {
             // A write like any other, and refused like one: with a zxid.
             Request::Reconfig => {
                 let op = Op::Fail(ErrorCode::ReconfigDisabled);
-                ItemBody::Write(self.payload(*xid, &op))
+                ItemBody::Write(self.write(*xid, &op))
             }
             Request::Sync(_) => ItemBody::Confirm(Bytes::copy_from_slice(body)),
             // A ping too: its reply shows a zxid, and from the last zxid it has seen a client
@@ -409,6 +413,15 @@ impl Connection {
             | Request::Auth { .. }
             | Request::CloseSession => false,
         }
+    }
+
+    /// The payload of a client's write.
+    fn write(&self, xid: Xid, op: &Op<'_>) -> Bytes {
+        let Some(heard) = self.once else { return self.payload(xid, op) };
+        let mut payload = Vec::new();
+        let once = Once { xid, heard };
+        txn::encode_once(self.sender.session, once, &self.sender.ids, op, &mut payload);
+        Bytes::from(payload)
     }
 
     fn payload(&self, xid: Xid, op: &Op<'_>) -> Bytes {

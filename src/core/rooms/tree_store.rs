@@ -59,6 +59,8 @@ pub enum Attached {
         timeout_ms: i32,
         /// Its password.
         password: [u8; 16],
+        /// The number of its last write that takes effect once, 0 if there was none.
+        last_once: Xid,
     },
     /// There is no such session (any more).
     Expired,

@@ -288,7 +288,7 @@ fn a_session_is_owned_before_its_client_hears_of_it() {
     };
     assert_eq!(opened[..], [(session, timeout_ms, Some(connection))]);
     assert_eq!((delivery.upto, delivery.steps.len()), (Zxid(2), 0));
-    let open = Attached::Open { session, timeout_ms, password: PASSWORD };
+    let open = Attached::Open { session, timeout_ms, password: PASSWORD, last_once: Xid(0) };
     assert_eq!((*to, attached), (connection, &open));
 }
 
@@ -302,8 +302,10 @@ fn a_session_is_taken_over_if_it_is_still_there() {
         panic!("{effects:?}");
     };
     assert_eq!((*timeout_ms, *connection), (9_000, ConnectionId(5)));
-    let open = Attached::Open { session: SESSION, timeout_ms: 9_000, password: PASSWORD };
-    assert_eq!((*session, attached), (SESSION, &open));
+    assert_eq!(*session, SESSION);
+    let (session, password, last_once) = (SESSION, PASSWORD, Xid(0));
+    let open = Attached::Open { session, timeout_ms: 9_000, password, last_once };
+    assert_eq!(attached, &open);
     let effects = shop.commit(vec![attach(5, SessionId(99))]);
     let [Effect::Attached(_, Attached::Expired), Effect::Ended(ended)] = &effects[..] else {
         panic!("{effects:?}");

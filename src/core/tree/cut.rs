@@ -2,7 +2,8 @@
 //! transactions go on. A znode that changes before its slice is made leaves a copy of what it
 //! was; slots already handed out, and slots first used since, cost nothing.
 
-use super::slice::{self, ZnodeWriter};
+use super::recall::Recall;
+use super::slice::{self, RecallWriter, ZnodeWriter};
 use super::znode::{Slot, Znode};
 use super::{SessionRecord, Tree};
 use crate::types::{SessionId, Zxid};
@@ -16,6 +17,7 @@ const SLICE_BYTES: usize = 1 << 20;
 enum Stage {
     Head,
     Sessions,
+    Recalls,
     Znodes,
 }
 
@@ -24,13 +26,13 @@ pub(super) struct Cut {
     zxid: Zxid,
     digest: u64,
     znodes: u64,
-    sessions: u64,
+    session_count: u64,
     stage: Stage,
     end: Slot,
     next: Slot,
     kept: BTreeMap<Slot, Option<Znode>>,
-    last_session: Option<SessionId>,
-    kept_sessions: BTreeMap<SessionId, Option<SessionRecord>>,
+    pub(super) sessions: Column<SessionRecord>,
+    pub(super) recalls: Column<Recall>,
 }
 
 impl Cut {
@@ -42,11 +44,44 @@ impl Cut {
     pub(super) fn keep(&mut self, slot: Slot, was: Option<Znode>) {
         self.kept.insert(slot, was);
     }
+}
 
-    /// To be called before a session comes or goes.
-    pub(super) fn keep_session(&mut self, session: SessionId, was: Option<SessionRecord>) {
-        if !matches!(self.stage, Stage::Znodes) && self.last_session < Some(session) {
-            self.kept_sessions.entry(session).or_insert(was);
+/// Something there is of sessions, handed out by their ids.
+pub(super) struct Column<T> {
+    last: Option<SessionId>,
+    was: BTreeMap<SessionId, Option<T>>,
+    done: bool,
+}
+
+impl<T> Default for Column<T> {
+    fn default() -> Self {
+        Self { last: None, was: BTreeMap::new(), done: false }
+    }
+}
+
+impl<T: Clone> Column<T> {
+    /// To be called before what there is of this session changes.
+    pub(super) fn keep(&mut self, session: SessionId, now: &BTreeMap<SessionId, T>) {
+        if !self.done && self.last < Some(session) {
+            self.was.entry(session).or_insert_with(|| now.get(&session).cloned());
+        }
+    }
+
+    /// The next of them, as it was.
+    fn next(&mut self, now: &BTreeMap<SessionId, T>) -> Option<(SessionId, T)> {
+        loop {
+            let from = self.last.map_or(Bound::Unbounded, Bound::Excluded);
+            let live = now.range((from, Bound::Unbounded)).next().map(|(id, _)| *id);
+            let changed = self.was.first_key_value().map(|(id, _)| *id);
+            let Some(id) = live.into_iter().chain(changed).min() else {
+                self.done = true;
+                return None;
+            };
+            self.last = Some(id);
+            let then = self.was.remove(&id).unwrap_or_else(|| now.get(&id).cloned());
+            if let Some(then) = then {
+                return Some((id, then));
+            }
         }
     }
 }
@@ -56,15 +91,15 @@ impl Tree {
     pub fn snapshot_begin(&mut self) -> Zxid {
         self.store.cut = Some(Cut {
             zxid: self.last_applied,
-            digest: self.store.digest,
+            digest: self.digest(),
             znodes: self.store.znodes as u64,
-            sessions: self.sessions.len() as u64,
+            session_count: self.sessions.len() as u64,
             stage: Stage::Head,
             end: self.store.slab.end(),
             next: 0,
             kept: BTreeMap::new(),
-            last_session: None,
-            kept_sessions: BTreeMap::new(),
+            sessions: Column::default(),
+            recalls: Column::default(),
         });
         self.last_applied
     }
@@ -76,9 +111,10 @@ impl Tree {
         let slice = match cut.stage {
             Stage::Head => {
                 cut.stage = Stage::Sessions;
-                slice::head(cut.zxid, cut.digest, cut.znodes, cut.sessions)
+                slice::head(cut.zxid, cut.digest, cut.znodes, cut.session_count)
             }
             Stage::Sessions => self.sessions_slice(&mut cut, max_znodes.max(1)),
+            Stage::Recalls => self.recalls_slice(&mut cut, max_znodes.max(1)),
             Stage::Znodes if cut.next == cut.end => return None,
             Stage::Znodes => self.znodes_slice(&mut cut, max_znodes.max(1)),
         };
@@ -92,31 +128,31 @@ impl Tree {
     }
 
     fn sessions_slice(&self, cut: &mut Cut, max: usize) -> Vec<u8> {
-        let from = cut.last_session.map_or(Bound::Unbounded, Bound::Excluded);
-        let range = (from, Bound::Unbounded);
-        let mut live = self.sessions.range(range).peekable();
-        let mut kept = cut.kept_sessions.range(range).peekable();
         let mut taken = Vec::new();
-        let mut last = cut.last_session;
         while taken.len() < max {
-            let ids = (live.peek().map(|(id, _)| **id), kept.peek().map(|(id, _)| **id));
-            let (Some(id), was) = (
-                match ids {
-                    (Some(a), Some(b)) => Some(a.min(b)),
-                    (a, b) => a.or(b),
-                },
-                ids.1,
-            ) else {
+            let Some(session) = cut.sessions.next(&self.sessions) else {
+                cut.stage = Stage::Recalls;
+                break;
+            };
+            taken.push(session);
+        }
+        slice::sessions(&taken)
+    }
+
+    /// Where there is nothing left to recall, the first znodes.
+    fn recalls_slice(&self, cut: &mut Cut, max: usize) -> Vec<u8> {
+        let mut writer = RecallWriter::default();
+        while writer.count() < max && writer.len() < SLICE_BYTES {
+            let Some((session, recall)) = cut.recalls.next(&self.recalls.sessions) else {
                 cut.stage = Stage::Znodes;
                 break;
             };
-            let now = if ids.0 == Some(id) { live.next().map(|(_, now)| *now) } else { None };
-            let then = if was == Some(id) { kept.next().and_then(|(_, was)| *was) } else { now };
-            last = Some(id);
-            taken.extend(then.map(|record| (id, record)));
+            writer.add(session, &recall);
         }
-        cut.last_session = last;
-        slice::sessions(&taken)
+        if writer.count() == 0 {
+            return self.znodes_slice(cut, max);
+        }
+        writer.finish()
     }
 
     fn znodes_slice(&self, cut: &mut Cut, max: usize) -> Vec<u8> {

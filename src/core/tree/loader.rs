@@ -1,7 +1,7 @@
 //! Makes a tree from the slices of a snapshot and believes none of it: whatever the bytes are,
 //! the result is a whole and consistent tree or an error, never a panic.
 
-use super::slice::{HEAD, Reader, SESSIONS, VERSION, ZNODES};
+use super::slice::{HEAD, RECALLS, Reader, SESSIONS, VERSION, ZNODES};
 use super::znode::{NONE, ROOT, Slot};
 use super::{PROTECTED, Rules, Tree};
 use crate::types::{Owner, Zxid};
@@ -34,6 +34,9 @@ pub enum SnapshotError {
     /// Two znodes, or two sessions, are the same.
     #[error("the snapshot holds something twice")]
     Duplicate,
+    /// What is kept of writes is that of no session, or cannot be.
+    #[error("the snapshot holds outcomes of writes that cannot be")]
+    Recall,
     /// A name that no znode can have.
     #[error("the snapshot holds an invalid name")]
     Name,
@@ -86,6 +89,7 @@ impl Loader {
         match kind {
             HEAD => self.head = Some(read_head(&mut reader).ok_or(SnapshotError::Malformed)?),
             SESSIONS => self.feed_sessions(&mut reader)?,
+            RECALLS => self.feed_recalls(&mut reader)?,
             ZNODES => self.feed_znodes(&mut reader)?,
             _ => return Err(SnapshotError::Malformed),
         }
@@ -97,6 +101,17 @@ impl Loader {
             let (id, record) = reader.session().ok_or(SnapshotError::Malformed)?;
             if self.tree.sessions.insert(id, record).is_some() {
                 return Err(SnapshotError::Duplicate);
+            }
+        }
+        Ok(())
+    }
+
+    fn feed_recalls(&mut self, reader: &mut Reader<'_>) -> Result<(), SnapshotError> {
+        for _ in 0..reader.u32().ok_or(SnapshotError::Malformed)? {
+            let (session, writes) = reader.recall().ok_or(SnapshotError::Malformed)?;
+            let tree = &mut self.tree;
+            if !tree.sessions.contains_key(&session) || !tree.recalls.restore(session, writes) {
+                return Err(SnapshotError::Recall);
             }
         }
         Ok(())
@@ -140,7 +155,7 @@ impl Loader {
         if PROTECTED.iter().any(|path| self.tree.store.find(path).is_none()) {
             return Err(SnapshotError::BuiltIn);
         }
-        if self.tree.store.digest != head.digest {
+        if self.tree.digest() != head.digest {
             return Err(SnapshotError::Digest);
         }
         self.tree.last_applied = zxid;

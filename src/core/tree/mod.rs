@@ -11,6 +11,7 @@ mod digests;
 mod loader;
 mod quota;
 mod read;
+mod recall;
 mod slab;
 mod slice;
 mod store;
@@ -21,11 +22,13 @@ mod znode;
 mod facts_test;
 #[cfg(test)]
 mod model_test;
+#[cfg(test)]
+mod once_test;
 
 pub use loader::{Loader, SnapshotError};
 pub use read::{Children, PREFETCH_MAX};
 
-use crate::types::{Acl, AuthId, EventType, Op, Perms, SessionId, Zxid};
+use crate::types::{Acl, AuthId, EventType, Op, Perms, SessionId, Xid, Zxid};
 use alloc::borrow::ToOwned;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
@@ -33,6 +36,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use digests::DigestHistory;
+use recall::Recalls;
 use store::Store;
 use znode::{Fields, ROOT, Znode};
 
@@ -170,6 +174,7 @@ pub struct Tree {
     rules: Rules,
     store: Store,
     sessions: BTreeMap<SessionId, SessionRecord>,
+    recalls: Recalls,
     last_applied: Zxid,
     history: DigestHistory,
 }
@@ -206,6 +211,7 @@ impl Tree {
             rules,
             store: Store::empty(hash_seed),
             sessions: BTreeMap::new(),
+            recalls: Recalls::default(),
             last_applied: Zxid::ZERO,
             history: DigestHistory::default(),
         }
@@ -231,9 +237,15 @@ impl Tree {
         self.sessions.iter().map(|(id, record)| (*id, *record))
     }
 
-    /// A sum over all znodes: equal trees have equal digests on every server.
+    /// The number of the session's last write that takes effect once, 0 if there was none.
+    pub fn last_once(&self, session: SessionId) -> Xid {
+        self.recalls.last(session)
+    }
+
+    /// A sum over all znodes, and over what is kept of writes that take effect once: equal trees
+    /// have equal digests on every server.
     pub fn digest(&self) -> u64 {
-        self.store.digest
+        self.store.digest.wrapping_add(self.recalls.digest)
     }
 
     /// Digests at past positions, oldest first: what to compare two servers by.

@@ -5,14 +5,16 @@
 //! | every slice | version u8 = 1, kind u8, body |
 //! | head (1) | zxid u64, digest u64, znodes u64, sessions u64 |
 //! | sessions (2) | count u32, then each: id i64, timeout in ms i32, password 16 |
+//! | recalls (4) | count u32, then each: session i64, count u32 of writes, then each: xid i32, zxid u64, length u32, outcome |
 //! | znodes (3) | count u32 of ACLs, then each: count u32, then each: perms i32, scheme text, id text; count u32 of znodes, then each as below |
 //! | znode | slot u32, parent's slot u32 (all ones: the root), name text, data length i32 (-1: null), data, number of its ACL u32, czxid, mzxid, ctime, mtime, pzxid, owner i64, version, aversion, creates, ordinal i32 |
 //! | text | length u32, UTF-8 |
 
 use super::SessionRecord;
 use super::acl::AclList;
+use super::recall::{Kept, Recall};
 use super::znode::{Fields, Slot, Znode};
-use crate::types::{Acl, Perms, SessionId, Zxid};
+use crate::types::{Acl, Perms, SessionId, Xid, Zxid};
 use alloc::borrow::ToOwned;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -21,6 +23,7 @@ pub(super) const VERSION: u8 = 1;
 pub(super) const HEAD: u8 = 1;
 pub(super) const SESSIONS: u8 = 2;
 pub(super) const ZNODES: u8 = 3;
+pub(super) const RECALLS: u8 = 4;
 
 pub(super) fn head(zxid: Zxid, digest: u64, znodes: u64, sessions: u64) -> Vec<u8> {
     let mut out = alloc::vec![VERSION, HEAD];
@@ -39,6 +42,43 @@ pub(super) fn sessions(sessions: &[(SessionId, SessionRecord)]) -> Vec<u8> {
         out.extend_from_slice(&record.password);
     }
     out
+}
+
+/// Collects what is kept of writes, for one slice.
+#[derive(Default)]
+pub(super) struct RecallWriter {
+    records: Vec<u8>,
+    count: usize,
+}
+
+impl RecallWriter {
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    pub(super) fn add(&mut self, session: SessionId, recall: &Recall) {
+        let out = &mut self.records;
+        out.extend_from_slice(&session.0.to_le_bytes());
+        put_len(out, recall.writes.len());
+        for Kept { xid, zxid, outcome } in &recall.writes {
+            out.extend_from_slice(&xid.0.to_le_bytes());
+            out.extend_from_slice(&zxid.0.to_le_bytes());
+            put_len(out, outcome.len());
+            out.extend_from_slice(outcome);
+        }
+        self.count += 1;
+    }
+
+    pub(super) fn finish(self) -> Vec<u8> {
+        let mut out = alloc::vec![VERSION, RECALLS];
+        put_len(&mut out, self.count);
+        out.extend_from_slice(&self.records);
+        out
+    }
 }
 
 /// Collects the znodes of one slice and the ACLs they share.
@@ -108,12 +148,12 @@ impl ZnodeWriter {
     }
 }
 
-fn put_len(out: &mut Vec<u8>, length: usize) {
+pub(super) fn put_len(out: &mut Vec<u8>, length: usize) {
     let length = u32::try_from(length).expect("frames, and so their parts, are below 4 GiB");
     out.extend_from_slice(&length.to_le_bytes());
 }
 
-fn put_text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_len(out, text.len());
     out.extend_from_slice(text.as_bytes());
 }
@@ -144,15 +184,15 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_le_bytes)
     }
 
-    fn i32(&mut self) -> Option<i32> {
+    pub(super) fn i32(&mut self) -> Option<i32> {
         self.array().map(i32::from_le_bytes)
     }
 
-    fn i64(&mut self) -> Option<i64> {
+    pub(super) fn i64(&mut self) -> Option<i64> {
         self.array().map(i64::from_le_bytes)
     }
 
-    fn text(&mut self) -> Option<&'a str> {
+    pub(super) fn text(&mut self) -> Option<&'a str> {
         let length = self.u32()?;
         core::str::from_utf8(self.bytes(length as usize)?).ok()
     }
@@ -160,6 +200,18 @@ impl<'a> Reader<'a> {
     pub(super) fn session(&mut self) -> Option<(SessionId, SessionRecord)> {
         let id = SessionId(self.i64()?);
         Some((id, SessionRecord { timeout_ms: self.i32()?, password: self.array()? }))
+    }
+
+    /// A session and what is kept of its writes.
+    pub(super) fn recall(&mut self) -> Option<(SessionId, Vec<Kept>)> {
+        let session = SessionId(self.i64()?);
+        let mut writes = Vec::new();
+        for _ in 0..self.u32()? {
+            let (xid, zxid) = (Xid(self.i32()?), Zxid(self.u64()?));
+            let length = self.u32()? as usize;
+            writes.push(Kept { xid, zxid, outcome: self.bytes(length)?.into() });
+        }
+        Some((session, writes))
     }
 
     pub(super) fn acl(&mut self) -> Option<Vec<Acl>> {

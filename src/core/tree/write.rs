@@ -2,12 +2,13 @@
 //! the change, then what watches are told. Total: every transaction has an outcome.
 
 use super::acl::{fix_up, is_world_readable, permits};
+use super::recall::{Kept, Known};
 use super::znode::{Fields, Slot, Znode};
 use super::{Change, Effects, PROTECTED, Readers, SessionChange, SessionRecord, Tree, Txn};
 use crate::types::limits::TTL_MS_MAX;
 use crate::types::{
-    AclEntry, AuthId, Create, CreateMode, CreateVariant, ErrorCode, EventType, Kind, NULL, Op,
-    Outcome, Owner, Perms, SessionId, is_valid_path, parent_of,
+    AclEntry, AuthId, Create, CreateMode, CreateVariant, ErrorCode, EventType, Kind, NULL, Once,
+    Op, Outcome, Owner, Perms, SessionId, Zxid, is_valid_path, parent_of,
 };
 use alloc::borrow::ToOwned;
 use alloc::format;
@@ -21,8 +22,40 @@ impl Tree {
     pub fn apply(&mut self, txn: &Txn<'_>, effects: &mut Effects) -> Outcome {
         self.skip_to(txn.zxid);
         let outcome = self.execute(txn, &txn.op, effects).unwrap_or_else(Outcome::Failed);
-        self.history.note(txn.zxid, self.store.digest);
+        self.history.note(txn.zxid, self.digest());
         outcome
+    }
+
+    /// The same for a transaction that may have been applied before, if it says so by `once`. Then
+    /// nothing is changed, and the outcome is that of the first time, as is the zxid returned. Of
+    /// a session that is no more nothing is known, nor kept.
+    pub fn apply_once(
+        &mut self,
+        txn: &Txn<'_>,
+        once: Option<Once>,
+        effects: &mut Effects,
+    ) -> (Zxid, Outcome) {
+        let session = txn.session;
+        let known = once.filter(|_| self.sessions.contains_key(&session));
+        let Some(Once { xid, heard }) = known else {
+            return (txn.zxid, self.apply(txn, effects));
+        };
+        self.skip_to(txn.zxid);
+        let (zxid, outcome) = match self.recalls.find(session, xid) {
+            Known::Kept(kept) => (kept.zxid, kept.outcome()),
+            Known::Gone => (txn.zxid, Outcome::Failed(ErrorCode::RuntimeInconsistency)),
+            Known::New => {
+                let outcome = self.execute(txn, &txn.op, effects).unwrap_or_else(Outcome::Failed);
+                if self.sessions.contains_key(&session) {
+                    self.keep_recall(session);
+                    let kept = Kept::new(xid, txn.zxid, &outcome);
+                    self.recalls.keep(session, kept, heard);
+                }
+                (txn.zxid, outcome)
+            }
+        };
+        self.history.note(txn.zxid, self.digest());
+        (zxid, outcome)
     }
 
     fn execute(&mut self, txn: &Txn<'_>, op: &Op<'_>, effects: &mut Effects) -> Decision {
@@ -295,6 +328,8 @@ impl Tree {
         }
         self.keep_session(session);
         self.sessions.remove(&session);
+        self.keep_recall(session);
+        self.recalls.forget(session);
         // By path: slots differ between servers, and so would the order of the events.
         for path in self.ephemerals(session, "") {
             if let Some(slot) = self.store.find(&path) {
@@ -306,9 +341,14 @@ impl Tree {
     }
 
     fn keep_session(&mut self, session: SessionId) {
-        let record = self.sessions.get(&session).copied();
         if let Some(cut) = &mut self.store.cut {
-            cut.keep_session(session, record);
+            cut.sessions.keep(session, &self.sessions);
+        }
+    }
+
+    fn keep_recall(&mut self, session: SessionId) {
+        if let Some(cut) = &mut self.store.cut {
+            cut.recalls.keep(session, &self.recalls.sessions);
         }
     }
 

@@ -62,4 +62,34 @@ impl Xid {
     pub const AUTH: Self = Self(-4);
     /// Re-registration of watches by clients that do not number it.
     pub const SET_WATCHES: Self = Self(-8);
+
+    /// Whether a client that counts up, and goes on with 1 behind the largest number, gets to this
+    /// number behind the other. Numbers half of all apart, or more, are taken for a way back.
+    pub fn is_after(self, other: Self) -> bool {
+        let ahead = self.0.wrapping_sub(other.0) & i32::MAX;
+        ahead != 0 && ahead <= i32::MAX / 2
+    }
+}
+
+/// A write that takes effect once, however often it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Once {
+    /// Its number, behind those of all earlier writes of its session.
+    pub xid: Xid,
+    /// Its client has heard all answers up to this one; 0 says nothing.
+    pub heard: Xid,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_go_on_behind_the_largest() {
+        for (later, earlier) in [(2, 1), (1, 0), (1, i32::MAX), (1 << 30, 1), (5, i32::MAX - 5)] {
+            assert!(Xid(later).is_after(Xid(earlier)), "{later} {earlier}");
+            assert!(!Xid(earlier).is_after(Xid(later)), "{earlier} {later}");
+        }
+        assert!(!Xid(7).is_after(Xid(7)));
+    }
 }

@@ -19,6 +19,14 @@ pub const SNAPSHOT_SLICE_ZNODES: usize = 512;
 pub const CONNECTION_REQUESTS_IN_FLIGHT_MAX: usize = 4096;
 /// Bytes of one connection's requests that may be in flight behind its socket.
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 8 << 20;
+/// Writes of one session whose outcomes are kept for a client that sends them again.
+pub const RECALLED_WRITES_MAX: usize = CONNECTION_REQUESTS_IN_FLIGHT_MAX;
+/// Bytes of one session's outcomes that are kept, of one write however large. An outcome is at most
+/// four times as large as its request, for there may be a stat for each path.
+pub const RECALLED_BYTES_MAX: usize = 4 * RESENT_BYTES_MAX;
+/// Bytes of requests that a native client may leave unanswered, if it wants to know their outcomes
+/// after a crash; one request alone may be larger.
+pub const RESENT_BYTES_MAX: usize = 1 << 20;
 /// Bytes of unsent output at which a connection stops reading requests.
 pub const CONNECTION_OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// Bytes that may wait to be written to another server before its link is broken: what a learner

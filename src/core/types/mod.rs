@@ -19,7 +19,7 @@ mod zxid;
 
 pub use acl::{Acl, AclEntry, AuthId, AuthIds, Perms};
 pub use error::ErrorCode;
-pub use ids::{ConnectionId, ServerId, SessionId, Xid};
+pub use ids::{ConnectionId, Once, ServerId, SessionId, Xid};
 pub use mode::{CreateMode, Kind};
 pub use op::{Create, CreateVariant, Op, Read, Request, WatchOp};
 pub use operation::{Asked, Operation};

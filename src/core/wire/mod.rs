@@ -96,6 +96,14 @@ impl Codec {
         }
     }
 
+    /// Up to which number the client that sent this frame has heard all answers, if it says so.
+    pub fn decode_heard(self, body: &[u8]) -> Option<Xid> {
+        match self {
+            Self::Jute => None,
+            Self::Native => native::decode_heard(body),
+        }
+    }
+
     /// The body of a frame whose decoding ended in [`DecodeError::Utf8`], with other strings in
     /// place of those that are not UTF-8, so that it decodes; `None` in the native protocol, which
     /// has no such strings. ZooKeeper reads U+FFFD for bytes that are no character and goes on: no

@@ -1,9 +1,11 @@
 //! Native frames are frozen as tests/golden/native.txt has them, and come back from their bytes.
 
-use super::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, check_greeting, greeting};
+use super::native::{
+    Hello, HelloOptions, Refusal, VERSION, Welcome, check_greeting, greeting, stamp,
+};
 use super::txn::tests::parts;
 use super::{Codec, DecodeError, OwnedReadReply, OwnedReply, ReplyKind};
-use crate::types::limits::NATIVE_FRAME_REQUESTS_MAX;
+use crate::types::limits::{NATIVE_FRAME_REQUESTS_MAX, RECALLED_WRITES_MAX, RESENT_BYTES_MAX};
 use crate::types::{
     Acl, AclEntry, AuthId, Create, CreateVariant, ErrorCode, EventType, Op, Outcome, Perms, Read,
     RemoveKind, Request, SessionId, Stat, WatchEvent, WatchMode, WatchOp, Xid, Zxid,
@@ -139,14 +141,14 @@ fn event() -> WatchEvent {
 
 fn hello() -> Hello {
     let (last_zxid_seen, session) = (Zxid(5), SessionId(6));
-    let options = HelloOptions { linearizable: true };
+    let options = HelloOptions { linearizable: true, exactly_once: true };
     Hello { last_zxid_seen, timeout_ms: 7, session, password: [8; 16], options }
 }
 
 fn welcomes() -> [Welcome; 3] {
     let (session, password) = (SessionId(6), [8; 16]);
     [
-        Welcome::Accepted { version: VERSION, session, timeout_ms: 7, password },
+        Welcome::Accepted { version: VERSION, session, timeout_ms: 7, password, last_once: Xid(9) },
         Welcome::Refused(Refusal::SessionExpired),
         Welcome::Refused(Refusal::Version(VERSION)),
     ]
@@ -231,7 +233,8 @@ fn requests_come_back_alone_and_in_a_batch() {
 fn a_frame_holds_so_many_requests_and_is_taken_whole_or_not_at_all() {
     let batch = |count: i32| -> Vec<u8> {
         let asks = (1..=count).flat_map(|xid| [xid.to_le_bytes(), [11, 0, 0, 0]].concat());
-        (count as u64).to_le_bytes().into_iter().chain(asks).collect()
+        let count = (count as u64).to_le_bytes();
+        [0; 4].into_iter().chain(count).chain(asks).collect()
     };
     let most = i32::try_from(NATIVE_FRAME_REQUESTS_MAX).unwrap();
     let fits = batch(most);
@@ -245,7 +248,7 @@ fn a_frame_holds_so_many_requests_and_is_taken_whole_or_not_at_all() {
     let asks: Vec<_> = all.iter().map(|(xid, request)| (*xid, request)).collect();
     let mut frames = vec![];
     Codec::Native.encode_requests(&[&asks[..], &asks[..1]].concat(), &mut frames);
-    assert_eq!(frames.len(), 4 + fits.len() + 4 + 8 + 8, "two frames");
+    assert_eq!(frames.len(), 4 + fits.len() + 4 + 4 + 8 + 8, "two frames");
 }
 
 #[test]
@@ -257,6 +260,8 @@ fn the_description_shows_frozen_frames() {
     for line in shown {
         assert!(FRAMES.lines().any(|frozen| frozen == line), "not a frozen frame: {line}");
     }
+    let most = format!("at most {RECALLED_WRITES_MAX} requests without answer");
+    assert!(DESCRIPTION.contains(&most) && RESENT_BYTES_MAX == 1 << 20);
     let bound = format!("up to {NATIVE_FRAME_REQUESTS_MAX}, none too");
     assert!(DESCRIPTION.contains(&bound), "the description says another bound of a frame");
 }
@@ -314,12 +319,28 @@ fn a_multi_that_changes_an_acl_fails_and_a_check_alone_is_unknown() {
 #[test]
 fn lying_counts_are_refused_without_making_room_for_them() {
     let lie = u64::MAX.to_le_bytes();
-    assert_eq!(decode(Codec::Native, &lie), Err(DecodeError::Length));
+    let lying = [&[0; 4][..], &lie].concat();
+    assert_eq!(decode(Codec::Native, &lying), Err(DecodeError::Length));
     let mut data = vec![];
     Codec::Native.encode_request(Xid(1), &Request::Sync("/a"), &mut data);
     let at = data.len() - 2 - 8;
     data[at..at + 8].copy_from_slice(&lie);
     assert!(decode(Codec::Native, body(&data)).is_err());
+}
+
+#[test]
+fn a_frame_says_what_its_client_has_heard() {
+    let (_, request) = &requests()[1];
+    let mut out = vec![];
+    Codec::Native.encode_request(Xid(0), request, &mut out);
+    assert_eq!(Codec::Native.decode_heard(body(&out)), None);
+    stamp(&mut out, Xid(17), Xid(16));
+    assert_eq!(Codec::Native.decode_heard(body(&out)), Some(Xid(16)));
+    assert_eq!(decode(Codec::Native, body(&out)), Ok(vec![(Xid(17), request.clone())]));
+    let mut short = [7; 9];
+    stamp(&mut short, Xid(1), Xid(2));
+    assert_eq!(short, [7, 7, 7, 7, 2, 0, 0, 0, 7]);
+    assert_eq!(Codec::Jute.decode_heard(body(&out)), None);
 }
 
 /// Both codecs bring every operation back, whatever is in it.

@@ -4,9 +4,10 @@
 //! The bytes, in order (versions are told apart by the first byte):
 //!
 //! ```text
-//! version   1 byte, 1
+//! version   1 byte, 1, or 2 for a write that takes effect once
 //! session   varint
 //! cxid      zigzag          the client's xid
+//! heard     zigzag          in version 2 only: its client has every answer up to this number
 //! ids       varint count, then per identity: text scheme, text id
 //! op        1 byte tag, then
 //!   1 Create         1 byte variant (0 plain, 1 with stat, 2 container, 3 TTL), text path,
@@ -31,11 +32,14 @@
 //! Nothing may follow. Decoding refuses any other bytes and never panics.
 
 use super::DecodeError;
-use crate::types::{AclEntry, AuthId, Create, CreateVariant, ErrorCode, Op, Perms, SessionId, Xid};
+use crate::types::{
+    AclEntry, AuthId, Create, CreateVariant, ErrorCode, Once, Op, Perms, SessionId, Xid,
+};
 use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 
 const VERSION: u8 = 1;
+const VERSION_ONCE: u8 = 2;
 
 /// Elements a count may reserve room for before the first is read.
 const RESERVED_ELEMENTS_MAX: usize = 1024;
@@ -58,10 +62,28 @@ pub struct Payload<'a> {
     pub session: SessionId,
     /// The client's number of the request.
     pub cxid: Xid,
+    /// Of a write that takes effect once: its client has heard all answers up to this number.
+    pub heard: Option<Xid>,
     /// Identities the connection had proven when it asked.
     pub ids: Vec<AuthId>,
     /// What is asked for.
     pub op: Op<'a>,
+}
+
+impl Payload<'_> {
+    /// By what it is known if it comes again.
+    pub fn once(&self) -> Option<Once> {
+        self.heard.map(|heard| Once { xid: self.cxid, heard })
+    }
+}
+
+/// Appends a payload of a write that takes effect once, otherwise as [`encode`].
+pub fn encode_once(session: SessionId, once: Once, ids: &[AuthId], op: &Op<'_>, out: &mut Vec<u8>) {
+    out.push(VERSION_ONCE);
+    put_varint(out, session.0 as u64);
+    put_zigzag(out, once.xid.0.into());
+    put_zigzag(out, once.heard.0.into());
+    put_rest(ids, op, out);
 }
 
 /// Appends a payload. A multi within a multi, which no request holds, is kept as a failure.
@@ -69,6 +91,10 @@ pub fn encode(session: SessionId, cxid: Xid, ids: &[AuthId], op: &Op<'_>, out: &
     out.push(VERSION);
     put_varint(out, session.0 as u64);
     put_zigzag(out, cxid.0.into());
+    put_rest(ids, op, out);
+}
+
+fn put_rest(ids: &[AuthId], op: &Op<'_>, out: &mut Vec<u8>) {
     put_varint(out, ids.len() as u64);
     for id in ids {
         put_text(out, &id.scheme);
@@ -92,11 +118,12 @@ pub fn encode(session: SessionId, cxid: Xid, ids: &[AuthId], op: &Op<'_>, out: &
 pub fn decode(bytes: &[u8]) -> Result<Payload<'_>, DecodeError> {
     let mut reader = Reader { rest: bytes };
     let version = reader.byte()?;
-    if version != VERSION {
+    if version != VERSION && version != VERSION_ONCE {
         return Err(DecodeError::Unknown { what: "version of a txn", value: version.into() });
     }
     let session = SessionId(reader.varint()? as i64);
     let cxid = Xid(reader.int()?);
+    let heard = if version == VERSION_ONCE { Some(Xid(reader.int()?)) } else { None };
     let ids = reader.list(2, |reader| {
         Ok(AuthId { scheme: reader.text()?.to_owned(), id: reader.text()?.to_owned() })
     })?;
@@ -108,7 +135,7 @@ pub fn decode(bytes: &[u8]) -> Result<Payload<'_>, DecodeError> {
         tag => reader.op(tag)?,
     };
     if reader.rest.is_empty() {
-        Ok(Payload { session, cxid, ids, op })
+        Ok(Payload { session, cxid, heard, ids, op })
     } else {
         Err(DecodeError::Trailing)
     }

@@ -1,7 +1,9 @@
 //! Transactions come back from their bytes; other bytes are refused, not believed.
 
-use super::{Payload, decode, encode};
-use crate::types::{AclEntry, AuthId, Create, CreateVariant, ErrorCode, Op, Perms, SessionId, Xid};
+use super::{Payload, decode, encode, encode_once};
+use crate::types::{
+    AclEntry, AuthId, Create, CreateVariant, ErrorCode, Once, Op, Perms, SessionId, Xid,
+};
 use crate::wire::DecodeError;
 use proptest::prelude::*;
 use std::string::String;
@@ -78,10 +80,20 @@ impl Parts {
 }
 
 fn round_trip(session: i64, cxid: i32, ids: &[AuthId], op: &Op<'_>) -> Result<(), TestCaseError> {
-    let mut bytes = vec![];
-    encode(SessionId(session), Xid(cxid), ids, op, &mut bytes);
-    let expected =
-        Payload { session: SessionId(session), cxid: Xid(cxid), ids: ids.to_vec(), op: op.clone() };
+    for heard in [None, Some(Xid(cxid ^ 3))] {
+        let mut bytes = vec![];
+        let (session, cxid) = (SessionId(session), Xid(cxid));
+        match heard {
+            None => encode(session, cxid, ids, op, &mut bytes),
+            Some(heard) => encode_once(session, Once { xid: cxid, heard }, ids, op, &mut bytes),
+        }
+        let payload = Payload { session, cxid, heard, ids: ids.to_vec(), op: op.clone() };
+        comes_back(bytes, payload)?;
+    }
+    Ok(())
+}
+
+fn comes_back(mut bytes: Vec<u8>, expected: Payload<'_>) -> Result<(), TestCaseError> {
     prop_assert_eq!(decode(&bytes), Ok(expected));
     for length in 0..bytes.len() {
         prop_assert!(decode(&bytes[..length]).is_err(), "cut to {} bytes", length);
@@ -112,6 +124,8 @@ proptest! {
         let _ = decode(&bytes);
         bytes.insert(0, super::VERSION);
         let _ = decode(&bytes);
+        bytes[0] = super::VERSION_ONCE;
+        let _ = decode(&bytes);
     }
 }
 
@@ -139,6 +153,11 @@ fn the_bytes_are_those_of_the_format() {
          02022f6201"
     );
     assert_eq!(decode(&bytes).unwrap().op, op);
+    bytes.clear();
+    let once = Once { xid: Xid(70), heard: Xid(69) };
+    encode_once(SessionId(3), once, &[], &Op::Reap { path: "/" }, &mut bytes);
+    assert_eq!(bytes, [2, 3, 0x8c, 1, 0x8a, 1, 0, 7, 1, b'/']);
+    assert_eq!(decode(&bytes).unwrap().once(), Some(once));
 }
 
 #[test]
@@ -146,7 +165,7 @@ fn lies_are_refused_with_their_reason() {
     let unknown = |what, value| DecodeError::Unknown { what, value };
     for (bytes, reason) in [
         (&[][..], DecodeError::Truncated),
-        (&[2, 0, 0, 0, 10, 9], unknown("version of a txn", 2)),
+        (&[3, 0, 0, 0, 10, 9], unknown("version of a txn", 3)),
         (&[1, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x0f, 10, 9], DecodeError::Length),
         (&[1, 0, 0, 0, 0, 9], unknown("op of a txn", 0)),
         (&[1, 0, 0, 0, 6, 1, 6, 0], unknown("op of a txn", 6)),

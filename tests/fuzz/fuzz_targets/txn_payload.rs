@@ -7,6 +7,11 @@ use ostler_core::wire::txn;
 fuzz_target!(|bytes: &[u8]| {
     let Ok(payload) = txn::decode(bytes) else { return };
     let mut again = Vec::new();
-    txn::encode(payload.session, payload.cxid, &payload.ids, &payload.op, &mut again);
+    match payload.once() {
+        None => txn::encode(payload.session, payload.cxid, &payload.ids, &payload.op, &mut again),
+        Some(once) => {
+            txn::encode_once(payload.session, once, &payload.ids, &payload.op, &mut again);
+        }
+    }
     assert_eq!(txn::decode(&again), Ok(payload));
 });

@@ -34,6 +34,8 @@ pub(super) struct Frames<'a> {
     pub(super) requests: Vec<Decoded<'a>>,
     /// Whether what follows them breaks the protocol.
     pub(super) broken: bool,
+    /// Up to which number the client has heard all answers, if it said so.
+    pub(super) heard: Option<Xid>,
     ends: Vec<End>,
 }
 
@@ -55,13 +57,15 @@ impl<'a> Frames<'a> {
         bytes_max: usize,
         mended: &mut Vec<Mended>,
     ) -> Self {
-        let mut frames = Self { requests: Vec::new(), broken: false, ends: Vec::new() };
+        let mut frames =
+            Self { requests: Vec::new(), broken: false, heard: None, ends: Vec::new() };
         let mut bytes = 0;
         loop {
             match frame(codec, &input[bytes..], bytes_max) {
                 Frame::Partial => break,
                 Frame::Whole(length, body) if frames.decode(codec, body, mended) => {
                     bytes += length;
+                    frames.heard = codec.decode_heard(body).or(frames.heard);
                     frames.ends.push(End { requests: frames.requests.len(), bytes });
                 }
                 Frame::TooLarge | Frame::Whole(..) => {

@@ -74,6 +74,7 @@ impl Connection {
             return self.hang_up(input, out);
         };
         self.confirms_reads = hello.options.linearizable && !self.door.alone;
+        self.once = hello.options.exactly_once.then_some(Xid(0));
         let claim = Claim {
             last_zxid_seen: hello.last_zxid_seen,
             timeout_ms: hello.timeout_ms,
@@ -123,8 +124,10 @@ impl Connection {
     /// The handshake's outcome arrived.
     pub fn attached(&mut self, attached: &Attached, out: &mut Output) {
         let Phase::Greeting { read_only, session, timeout_ms } = self.phase else { return };
-        let (session, timeout_ms, password) = match *attached {
-            Attached::Open { session, timeout_ms, password } => (session, timeout_ms, password),
+        let (session, timeout_ms, password, last_once) = match *attached {
+            Attached::Open { session, timeout_ms, password, last_once } => {
+                (session, timeout_ms, password, last_once)
+            }
             Attached::Judged(Judgement::Good) => return self.grant(session, timeout_ms, out),
             Attached::Judged(Judgement::Behind) => {
                 return self.refuse(Refusal::Behind, read_only, out);
@@ -140,8 +143,11 @@ impl Connection {
             Codec::Jute => {
                 ConnectResponse { timeout_ms, session, password, read_only }.encode(&mut out.bytes);
             }
-            Codec::Native => Welcome::Accepted { version: VERSION, session, timeout_ms, password }
-                .encode(&mut out.bytes),
+            Codec::Native => {
+                let version = VERSION;
+                Welcome::Accepted { version, session, timeout_ms, password, last_once }
+                    .encode(&mut out.bytes);
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use crate::tree::{Effects, Rules, Txn};
 use crate::types::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
 use crate::types::{AclEntry, Create, CreateVariant, Epoch, Outcome, Perms, Read};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
-use crate::wire::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, greeting};
+use crate::wire::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, greeting, stamp};
 use crate::wire::{OwnedReply, ReplyKind};
 use alloc::string::String;
 use alloc::vec;
@@ -16,7 +16,8 @@ use core::cell::RefCell;
 const BOTH: [Codec; 2] = [Codec::Jute, Codec::Native];
 const SESSION: SessionId = SessionId(9);
 const PASSWORD: [u8; 16] = [3; 16];
-const OPEN: Attached = Attached::Open { session: SESSION, timeout_ms: 4_000, password: PASSWORD };
+const OPEN: Attached =
+    Attached::Open { session: SESSION, timeout_ms: 4_000, password: PASSWORD, last_once: Xid(0) };
 
 struct Shown(RefCell<Tree>);
 
@@ -198,7 +199,10 @@ fn verdict(codec: Codec, bytes: &[u8]) -> Welcome {
             assert_eq!(read_only, Some(false), "the flag is answered to whoever sent it");
             match session {
                 SessionId::NONE => Welcome::Refused(Refusal::SessionExpired),
-                session => Welcome::Accepted { version: VERSION, session, timeout_ms, password },
+                session => {
+                    let (version, last_once) = (VERSION, Xid(0));
+                    Welcome::Accepted { version, session, timeout_ms, password, last_once }
+                }
             }
         }
     }
@@ -216,6 +220,7 @@ fn the_outcome_of_a_handshake_is_told() {
                     session: SESSION,
                     timeout_ms: 4_000,
                     password: PASSWORD,
+                    last_once: Xid(0),
                 },
             ),
             (Attached::Expired, Welcome::Refused(Refusal::SessionExpired)),
@@ -275,8 +280,8 @@ fn what_is_no_opening_is_closed_without_an_answer() {
         b"\x16\x03\x01\x02".to_vec(),
         with_length(u32::MAX, 0),
         with_length(1 << 20, 0),
-        with_length(36, 36),
-        with_length(38, 38),
+        with_length(37, 37),
+        with_length(39, 39),
         with_length(0, 0),
     ] {
         let out = offer(&mut fresh(), &view, &bytes, bytes.len());
@@ -335,7 +340,7 @@ fn linearizable_reads_that_come_together_share_what_vouches_for_them() {
     let view = shown();
     let greeted = |mut connection: Connection, linearizable| {
         let mut bytes = greeting().to_vec();
-        let options = HelloOptions { linearizable };
+        let options = HelloOptions { linearizable, ..HelloOptions::default() };
         let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
         Hello { last_zxid_seen, timeout_ms: 600, session, password: [0; 16], options }
             .encode(&mut bytes);
@@ -362,6 +367,46 @@ fn linearizable_reads_that_come_together_share_what_vouches_for_them() {
         let later = if linearizable && !alone { "c" } else { "t" };
         assert_eq!(fates(&mut connection, &view, &[(8, read("/large"))]), later);
     }
+}
+
+#[test]
+fn a_write_that_takes_effect_once_says_what_its_client_has_heard() {
+    let view = shown();
+    for exactly_once in [false, true] {
+        let mut connection = fresh();
+        let mut bytes = greeting().to_vec();
+        let options = HelloOptions { exactly_once, ..HelloOptions::default() };
+        let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
+        Hello { last_zxid_seen, timeout_ms: 600, session, password: [0; 16], options }
+            .encode(&mut bytes);
+        let out = offer(&mut connection, &view, &bytes, bytes.len());
+        let mut payloads = written(&out);
+        connection.attached(&OPEN, &mut Output::default());
+        // A frame that says nothing of it changes nothing of what was said before.
+        for (xid, heard) in [(1, 0), (5, 4), (6, 0), (7, 6)] {
+            let mut bytes = requests(Codec::Native, &[(xid, write()), (xid + 1, write())]);
+            stamp(&mut bytes, Xid(xid), Xid(heard));
+            payloads.extend(written(&offer(&mut connection, &view, &bytes, bytes.len())));
+        }
+        let bytes = requests(Codec::Native, &[(9, Request::CloseSession)]);
+        payloads.extend(written(&offer(&mut connection, &view, &bytes, bytes.len())));
+        let once = |xid, heard| exactly_once.then_some((xid, heard));
+        let pairs = [(1, 0), (2, 0), (5, 4), (6, 4), (6, 4), (7, 4), (7, 6), (8, 6)];
+        let mut expected = vec![None];
+        expected.extend(pairs.map(|(xid, heard)| once(xid, heard)));
+        expected.push(None);
+        assert_eq!(payloads, expected, "sessions come and go as they always did");
+    }
+}
+
+/// By what the writes that were submitted will be known: their numbers, and what was heard.
+fn written(out: &Output) -> Vec<Option<(i32, i32)>> {
+    let items = out.submissions.iter().flat_map(|sent| &sent.items);
+    let payloads = items.map(|item| match &item.body {
+        ItemBody::Write(payload) => txn::decode(payload).unwrap().once(),
+        other => panic!("{other:?} is no write"),
+    });
+    payloads.map(|once| once.map(|once| (once.xid.0, once.heard.0))).collect()
 }
 
 #[test]

@@ -109,7 +109,8 @@ fn apply(
     turn: &mut Turn,
 ) {
     let payload = txn::decode(&proposal.payload).expect("what the log holds was encoded by us");
-    let outcome = tree.apply(
+    let once = payload.once();
+    let (zxid, outcome) = tree.apply_once(
         &Txn {
             zxid: proposal.zxid,
             time_ms: proposal.time_ms,
@@ -117,6 +118,7 @@ fn apply(
             ids: &payload.ids,
             op: payload.op,
         },
+        once,
         scratch,
     );
     turn.txns += 1;
@@ -134,14 +136,14 @@ fn apply(
         }
     }
     if let Some(sender) = sender {
-        answer_write(&outcome, proposal.zxid, sender, xid, turn);
+        answer_write(&outcome, zxid, sender, xid, turn);
     }
 }
 
 fn answer_write(outcome: &Outcome, zxid: Zxid, sender: &Sender, xid: Xid, turn: &mut Turn) {
     if let Outcome::SessionCreated { session, timeout_ms, password } = outcome {
         let (session, timeout_ms, password) = (*session, *timeout_ms, *password);
-        let open = Attached::Open { session, timeout_ms, password };
+        let open = Attached::Open { session, timeout_ms, password, last_once: Xid(0) };
         turn.attached.push((sender.connection, open));
         return;
     }
@@ -159,7 +161,8 @@ fn attach(
     let attached = match tree.session(session) {
         Some(record) => {
             turn.renewed.push((session, timeout_ms, connection));
-            Attached::Open { session, timeout_ms, password: record.password }
+            let (password, last_once) = (record.password, tree.last_once(session));
+            Attached::Open { session, timeout_ms, password, last_once }
         }
         None => {
             // The pipeline gave the session to this connection; there is nothing to own.

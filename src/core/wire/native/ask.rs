@@ -11,6 +11,12 @@ use crate::types::{
 use crate::wire::{DecodeError, Decoded};
 use alloc::vec::Vec;
 
+const NOTHING_HEARD: i32 = 0;
+/// Where a frame says what its client has heard, behind its length.
+const HEARD_AT: usize = 4;
+/// Where the first request has its number, behind the count of requests.
+const FIRST_XID_AT: usize = HEARD_AT + 4 + 8;
+
 /// Every request of one frame, in order, with its own bytes; none of them if the frame is broken.
 pub(in crate::wire) fn decode_requests<'a>(
     body: &'a [u8],
@@ -25,7 +31,7 @@ pub(in crate::wire) fn decode_requests<'a>(
 }
 
 fn append_requests<'a>(body: &'a [u8], into: &mut Vec<Decoded<'a>>) -> Result<(), DecodeError> {
-    let (count, mut rest) = read::<u64>(body)?;
+    let ((_heard, count), mut rest) = read::<(i32, u64)>(body)?;
     if count > NATIVE_FRAME_REQUESTS_MAX as u64 {
         return Err(DecodeError::Length);
     }
@@ -49,7 +55,23 @@ pub(in crate::wire) fn decode_request(own: &[u8]) -> Result<(Xid, Request<'_>), 
 pub(in crate::wire) fn encode_requests(requests: &[(Xid, &Request<'_>)], out: &mut Vec<u8>) {
     for requests in requests.chunks(NATIVE_FRAME_REQUESTS_MAX) {
         let asks = requests.iter().map(|(xid, request)| Ask { xid: xid.0, verb: verb(request) });
-        frame(out, &List(asks.collect()));
+        frame(out, &(NOTHING_HEARD, List(asks.collect())));
+    }
+}
+
+/// Up to which number the client of this frame has heard all answers, if it says so.
+pub(in crate::wire) fn decode_heard(body: &[u8]) -> Option<Xid> {
+    let (heard, _) = body.split_first_chunk()?;
+    Some(Xid(i32::from_le_bytes(*heard))).filter(|heard| *heard != Xid(NOTHING_HEARD))
+}
+
+/// Gives the first request of a whole frame this number, and lets the frame say up to which number
+/// its client has heard all answers.
+pub fn stamp(frame: &mut [u8], xid: Xid, heard: Xid) {
+    for (at, number) in [(HEARD_AT, heard), (FIRST_XID_AT, xid)] {
+        if let Some(place) = frame.get_mut(at..at + 4) {
+            place.copy_from_slice(&number.0.to_le_bytes());
+        }
     }
 }
 

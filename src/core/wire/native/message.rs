@@ -3,7 +3,7 @@
 //! The order of variants and fields is the protocol: add behind the last, never between, and
 //! raise [`VERSION`] for anything else.
 
-use crate::types::{NameList, SessionId, Stat, Zxid};
+use crate::types::{NameList, SessionId, Stat, Xid, Zxid};
 use crate::wire::DecodeError;
 use crate::wire::sniff::NATIVE_MAGIC;
 use alloc::vec::Vec;
@@ -61,6 +61,9 @@ pub struct HelloOptions {
     /// Its reads are answered only from a state that has everything that any server had
     /// acknowledged when they came.
     pub linearizable: bool,
+    /// A write that it sends again, with the number it had, is not done again but answered with
+    /// what came of it. Numbers must rise, see `PROTOCOL.md`.
+    pub exactly_once: bool,
 }
 
 /// What the server answers.
@@ -76,6 +79,10 @@ pub enum Welcome {
         timeout_ms: i32,
         /// The session's password.
         password: [u8; 16],
+        /// The number of the session's last write that takes effect once, 0 if there was none:
+        /// those up to it have been done, those behind it have not, and will not unless they are
+        /// sent again.
+        last_once: Xid,
     },
     /// It is not; the server closes.
     Refused(Refusal),
@@ -105,7 +112,7 @@ struct HelloRecord {
 
 #[derive(DeriveEncode, DeriveBorrowDecode)]
 enum WelcomeRecord {
-    Accepted { version: u16, session: i64, timeout_ms: i32, password: [u8; 16] },
+    Accepted { version: u16, session: i64, timeout_ms: i32, password: [u8; 16], last_once: i32 },
     Refused(Refusal),
 }
 
@@ -137,8 +144,9 @@ impl Welcome {
     /// If the body is not exactly a welcome.
     pub fn decode(body: &[u8]) -> Result<Self, DecodeError> {
         Ok(match read_all(body)? {
-            WelcomeRecord::Accepted { version, session, timeout_ms, password } => {
-                Self::Accepted { version, session: SessionId(session), timeout_ms, password }
+            WelcomeRecord::Accepted { version, session, timeout_ms, password, last_once } => {
+                let (session, last_once) = (SessionId(session), Xid(last_once));
+                Self::Accepted { version, session, timeout_ms, password, last_once }
             }
             WelcomeRecord::Refused(refusal) => Self::Refused(refusal),
         })
@@ -147,8 +155,9 @@ impl Welcome {
     /// Appends the whole frame.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let record = match *self {
-            Self::Accepted { version, session: SessionId(session), timeout_ms, password } => {
-                WelcomeRecord::Accepted { version, session, timeout_ms, password }
+            Self::Accepted { version, session, timeout_ms, password, last_once } => {
+                let (session, last_once) = (session.0, last_once.0);
+                WelcomeRecord::Accepted { version, session, timeout_ms, password, last_once }
             }
             Self::Refused(refusal) => WelcomeRecord::Refused(refusal),
         };
