@@ -15,11 +15,15 @@ use ostler_core::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use ostler_core::types::{ConnectionId, SessionId};
 use ostler_core::wire::FourLetterWord;
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 
 const SCRATCH_BYTES: usize = 64 << 10;
@@ -174,17 +178,27 @@ impl Talk {
 
     /// Reads once; false when the socket has ended.
     async fn read(&mut self) -> bool {
-        let taken = SCRATCH.with_borrow_mut(|scratch| match self.socket.try_read(scratch) {
-            Ok(0) => None,
-            Ok(length) => {
-                self.take_in(&scratch[..length]);
-                Some(())
-            }
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Some(()),
-            Err(_) => None,
-        });
+        // Polled once, not awaited. Unlike `try_read` this takes a read that came short as proof
+        // that the socket is empty, which spares each request a call that finds nothing.
+        let taken = poll_fn(|cx| Poll::Ready(self.poll_read(cx))).await;
         self.answer_word().await;
         taken.is_some()
+    }
+
+    /// Takes in what the socket has, if anything; `None` when it has ended.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Option<()> {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut scratch = ReadBuf::new(scratch);
+            match Pin::new(&mut self.socket).poll_read(cx, &mut scratch) {
+                Poll::Ready(Ok(())) if scratch.filled().is_empty() => None,
+                Poll::Ready(Ok(())) => {
+                    self.take_in(scratch.filled());
+                    Some(())
+                }
+                Poll::Pending => Some(()),
+                Poll::Ready(Err(_)) => None,
+            }
+        })
     }
 
     fn take_in(&mut self, bytes: &[u8]) {

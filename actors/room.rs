@@ -87,7 +87,9 @@ impl<M: Tenant, P: Perform<M>> Handler<Deliver<M::Input>> for Room<M, P> {
         }
         if let Some(input) = self.performer.later() {
             use actix::AsyncContext;
-            ctx.notify(Deliver(input));
+            // By a task of its own, which comes after the other rooms of this thread.
+            let this = ctx.address();
+            actix_rt::spawn(async move { this.do_send(Deliver(input)) });
         }
     }
 }

@@ -234,5 +234,7 @@ async fn close(doors: Vec<Arbiter>, arbiters: Arbiters, book: &Switchboard, room
     let _ = tokio::time::timeout(Duration::from_secs(5), written).await;
     arbiters.snapshot.stop();
     arbiters.spine.stop();
-    arbiters.log.stop();
+    if let Some(log) = arbiters.log {
+        log.stop();
+    }
 }

@@ -48,7 +48,8 @@ pub(crate) struct Rooms {
 /// The threads of the server, ended together.
 pub(crate) struct Arbiters {
     pub(crate) spine: Arbiter,
-    pub(crate) log: Arbiter,
+    /// None where the log lives on the spine.
+    pub(crate) log: Option<Arbiter>,
     pub(crate) snapshot: Arbiter,
 }
 
@@ -79,10 +80,13 @@ pub(crate) fn start(
     replayed: u64,
     recovered: ostler_core::zab::Recovered,
 ) -> (Arbiters, Rooms) {
-    let arbiters =
-        Arbiters { spine: Arbiter::new(), log: Arbiter::new(), snapshot: Arbiter::new() };
+    // Alone, nothing is to be done while the disk writes that could not wait for it as well, and
+    // two threads that wake each other for every batch take longer than a fast disk does.
+    let own_thread = plan.settings.ensemble.is_some().then(Arbiter::new);
+    let arbiters = Arbiters { spine: Arbiter::new(), log: own_thread, snapshot: Arbiter::new() };
     let (clock, book) = (plan.clock, plan.rooms.clone());
     let spine = arbiters.spine.handle();
+    let log_thread = arbiters.log.as_ref().map_or_else(|| spine.clone(), Arbiter::handle);
 
     let pipeline = settle(&spine, pipeline(plan, recovered));
     let membership = ensemble::membership(plan.settings);
@@ -93,7 +97,7 @@ pub(crate) fn start(
     let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone(), view: plan.view.clone() };
     let watch_fanout = settle(&spine, Room::new(WatchFanout::new(plan.hash_seed), fanout, clock));
     let session_sweeper = settle(&spine, sweeper(plan));
-    let log_writer = settle(&arbiters.log.handle(), log_writer(plan, log));
+    let log_writer = settle(&log_thread, log_writer(plan, log));
     let snapshot_writer = settle(
         &arbiters.snapshot.handle(),
         SnapshotWriter {
