@@ -21,9 +21,14 @@ pub(super) fn publish<D: Disk>(disk: &mut D, name: &str, content: &[u8]) -> Resu
     Ok(disk.sync_directory()?)
 }
 
+/// What a file is called until it is published under `name`.
+pub(super) fn unfinished(name: &str) -> String {
+    format!("{name}{UNFINISHED}")
+}
+
 /// An empty file to be renamed to `name` later, in place of one that was left over.
 pub(super) fn create_unfinished<D: Disk>(disk: &mut D, name: &str) -> Result<String, DiskError> {
-    let unfinished = format!("{name}{UNFINISHED}");
+    let unfinished = unfinished(name);
     remove_if_there(disk, &unfinished)?;
     disk.create(&unfinished)?;
     Ok(unfinished)

@@ -46,7 +46,7 @@ use alloc::vec::Vec;
 use identity::Identity;
 use record::{Fact, Kind, Place};
 use segment::SegmentHeader;
-use tail::Tail;
+use tail::{Spare, Tail};
 use timeline::{Facts, Timeline};
 
 /// No segment file is longer: a longer one is not ours.
@@ -107,6 +107,8 @@ pub struct Log<D> {
     tail: Tail,
     timeline: Timeline,
     buffer: Vec<u8>,
+    /// For the next segment.
+    spare: Option<Spare>,
     /// Whether the file ends with a mark.
     marked: bool,
     /// A received snapshot that the records in the buffer adopt.
@@ -298,8 +300,8 @@ impl<D: Disk> Log<D> {
     /// The first start: the identity comes last, so that where it is, a log is too.
     fn found(mut disk: D, settings: LogSettings, identity: Identity) -> Result<Self, LogError> {
         let facts = Facts::default();
-        let header = SegmentHeader { identity, first_seq: 1, chain: 0, facts };
-        let tail = Tail::create(&mut disk, settings.segment_bytes, &header)?;
+        let header = SegmentHeader { identity, first_seq: 1, chain: 0, facts, reused: false };
+        let tail = Tail::create(&mut disk, settings.segment_bytes, &header, None)?;
         identity.write(&mut disk)?;
         let timeline = Timeline::resume(identity.server, header.first_seq, facts);
         let log = Self::with(disk, settings, identity, vec![Segment::new(&header)], tail, timeline);
@@ -323,6 +325,7 @@ impl<D: Disk> Log<D> {
             tail,
             timeline,
             buffer: Vec::new(),
+            spare: None,
             marked: false,
             adopting: None,
             damaged_snapshots: Vec::new(),
@@ -355,8 +358,10 @@ impl<D: Disk> Log<D> {
         self.disk.sync(&self.tail.name)?;
         let Tail { seq: first_seq, chain, .. } = self.tail;
         let facts = self.timeline.facts;
-        let header = SegmentHeader { identity: self.identity, first_seq, chain, facts };
-        let tail = Tail::create(&mut self.disk, self.settings.segment_bytes, &header)?;
+        let (identity, reused) = (self.identity, self.spare.is_some());
+        let header = SegmentHeader { identity, first_seq, chain, facts, reused };
+        let segment_bytes = self.settings.segment_bytes;
+        let tail = Tail::create(&mut self.disk, segment_bytes, &header, self.spare.take())?;
         // Only now may the old segment say that a next one exists.
         let (place, last) = (self.place(), self.last_zxid());
         record::encode(Kind::Seal, last, place, &[], &mut self.buffer)?;

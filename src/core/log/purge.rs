@@ -1,9 +1,10 @@
-//! Retention: which snapshots and segments may go.
+//! Retention: which snapshots and segments may go. The file of one segment is kept for the next.
 //!
 //! Called by the room that writes the log, after a snapshot was published.
 
 use super::disk::Disk;
 use super::error::LogError;
+use super::tail::Spare;
 use super::{Log, snapshot};
 use alloc::vec::Vec;
 
@@ -53,7 +54,15 @@ impl<D: Disk> Log<D> {
 
     fn remove_first_segment(&mut self) -> Result<(), LogError> {
         let base = self.zxid_before(1);
-        self.disk.remove(&self.segments[0].name)?;
+        let name = &self.segments[0].name;
+        let kept = match &self.spare {
+            Some(_) => None,
+            None => Spare::take(&mut self.disk, name, self.settings.segment_bytes)?,
+        };
+        match kept {
+            Some(_) => self.spare = kept,
+            None => self.disk.remove(name)?,
+        }
         // One by one, or a power cut could leave a hole.
         self.disk.sync_directory()?;
         self.segments.remove(0);

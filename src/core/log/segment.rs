@@ -4,7 +4,8 @@
 //!
 //! ```text
 //!   0  magic      "OSTLERLG"
-//!   8  version    u32, then four zero bytes
+//!   8  version    u32
+//!  12  reused     u32   1: the file was a segment before, else 0
 //!  16  server     u64
 //!  24  directory  16 bytes, random, the same in all files of a directory
 //!  40  first seq  u64   of the first record in here
@@ -16,7 +17,7 @@
 //! 104  stage      u64   0: none, 1: on an entry, 2: on a snapshot; else what follows is zero
 //! 112  its first seq u64, base u64, last zxid u64
 //! 136  checksum   u64   xxh3 over bytes 0..136
-//! 512  records, then zeros
+//! 512  records, then zeros; in a file that is reused, then what it held before
 //! ```
 //! Little endian. A segment gets its name only when the header is durable, so a bad header is
 //! always damage. Records begin in a block of their own: appending never rewrites the header.
@@ -50,6 +51,9 @@ pub(super) struct SegmentHeader {
     pub(super) first_seq: u64,
     pub(super) chain: u64,
     pub(super) facts: Facts,
+    /// Whether the file was a segment before. Records of its former life may lie behind those of
+    /// this one; none of them passes for one, for the checksums start from another seed.
+    pub(super) reused: bool,
 }
 
 impl SegmentHeader {
@@ -76,15 +80,18 @@ impl SegmentHeader {
         }
         let nonsense = || corrupt("its header holds numbers that no log can reach");
         let facts = facts(bytes).ok_or_else(nonsense)?;
+        let reused = u32_at(bytes, 12);
         let header = Self {
             identity: Identity { server: ServerId(u64_at(bytes, 16)), directory: array(bytes, 24) },
             first_seq: u64_at(bytes, 40),
             chain: u64_at(bytes, 48),
             facts,
+            reused: reused == 1,
         };
         header.belongs_to(identity, file)?;
-        let is_possible =
-            header.first_seq <= SEQ_MAX && header.facts.are_possible(header.first_seq);
+        let is_possible = reused <= 1
+            && header.first_seq <= SEQ_MAX
+            && header.facts.are_possible(header.first_seq);
         if is_possible { Ok(header) } else { Err(nonsense()) }
     }
 
@@ -92,7 +99,8 @@ impl SegmentHeader {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(RECORDS_AT);
         out.extend_from_slice(MAGIC);
-        out.extend_from_slice(&u64::from(VERSION).to_le_bytes());
+        out.extend_from_slice(&VERSION.to_le_bytes());
+        out.extend_from_slice(&u32::from(self.reused).to_le_bytes());
         out.extend_from_slice(&self.identity.server.0.to_le_bytes());
         out.extend_from_slice(&self.identity.directory);
         let Facts { last, committed, accepted, current, stage } = self.facts;
@@ -183,12 +191,13 @@ pub(super) struct Scan<'a> {
     /// Whether there was a transaction, live or staged.
     pub(super) has_entries: bool,
     floor: u64,
+    reused: bool,
 }
 
 /// How the valid records of a segment end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Nothing but zeros follows.
+    /// Nothing that was written here follows.
     Clean,
     /// Remains of a batch that was never durable, up to this offset.
     Torn(usize),
@@ -209,6 +218,7 @@ impl<'a> Scan<'a> {
             sealed: false,
             has_entries: false,
             floor: 0,
+            reused: header.reused,
         }
     }
 
@@ -229,14 +239,24 @@ impl<'a> Scan<'a> {
     /// follows can only be remains of the last batch.
     pub(super) fn end(&self) -> End {
         let rest = self.bytes.get(self.offset..).unwrap_or_default();
-        let Some(last) = rest.iter().rposition(|&byte| byte != 0) else {
+        if self.sealed {
             return End::Clean;
-        };
-        let proven = (0..=last).step_by(ALIGNMENT).any(|at| {
+        }
+        let mut until = 0;
+        if !self.reused {
+            until = rest.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
+        }
+        // Whether anything else is of this life cannot be told where the file had another.
+        let scanned = if self.reused { rest.len() } else { until };
+        for at in (0..scanned).step_by(ALIGNMENT) {
             let header = Header::decode(&rest[at..], self.seed, (self.offset + at) as u64);
-            header.is_some_and(|header| header.floor > self.seq)
-        });
-        if proven { End::Damaged } else { End::Torn(self.offset + last + 1) }
+            let Some(header) = header else { continue };
+            if header.floor > self.seq {
+                return End::Damaged;
+            }
+            until = until.max((at + header.record_bytes()).min(rest.len()));
+        }
+        if until == 0 { End::Clean } else { End::Torn(self.offset + until) }
     }
 
     fn advance(&mut self, header: &Header) {

@@ -4,7 +4,7 @@
 
 use super::disk::{Disk, DiskError, Fault};
 use super::error::LogError;
-use super::files::create_unfinished;
+use super::files::{create_unfinished, unfinished};
 use super::segment::{self, RECORDS_AT, Scan, SegmentHeader};
 use alloc::string::String;
 
@@ -39,20 +39,57 @@ pub(super) struct Tail {
     pub(super) has_entries: bool,
 }
 
+/// A file that was a segment until it was purged. All its blocks have their places on the disk,
+/// so that the next segment need not be filled with zeros first: that would write each byte twice.
+#[derive(Clone, Debug)]
+pub(super) struct Spare {
+    file: String,
+    /// Its length.
+    bytes: u64,
+}
+
+impl Spare {
+    /// Takes the file of a purged segment, unless it is of no use; the caller syncs the directory.
+    /// Its name is that of a leftover: the next start removes it.
+    pub(super) fn take<D: Disk>(
+        disk: &mut D,
+        segment: &str,
+        segment_bytes: u64,
+    ) -> Result<Option<Self>, DiskError> {
+        let bytes = disk.length(segment)?;
+        if bytes > whole_blocks(segment_bytes) + GROWTH_BYTES_MAX {
+            return Ok(None);
+        }
+        let file = unfinished(segment);
+        disk.rename(segment, &file)?;
+        Ok(Some(Self { file, bytes }))
+    }
+}
+
 impl Tail {
-    /// A new segment, durable under its name when this returns.
+    /// A new segment, durable under its name when this returns: a file of its own, or the spare
+    /// if there is one.
     pub(super) fn create<D: Disk>(
         disk: &mut D,
         segment_bytes: u64,
         header: &SegmentHeader,
+        spare: Option<Spare>,
     ) -> Result<Self, LogError> {
+        assert_eq!(header.reused, spare.is_some(), "the header tells what the file is");
         let name = segment::name(header.first_seq);
-        let allocated = whole_blocks(segment_bytes).min(READY_BYTES);
-        let unfinished = create_unfinished(disk, &name)?;
-        disk.write_at(&unfinished, 0, &header.encode())?;
-        write_zeros(disk, &unfinished, RECORDS_AT as u64, allocated)?;
-        disk.sync(&unfinished)?;
-        disk.rename(&unfinished, &name)?;
+        let Spare { file, bytes: allocated } = match spare {
+            Some(spare) => spare,
+            None => Spare {
+                file: create_unfinished(disk, &name)?,
+                bytes: whole_blocks(segment_bytes).min(READY_BYTES),
+            },
+        };
+        disk.write_at(&file, 0, &header.encode())?;
+        if !header.reused {
+            write_zeros(disk, &file, RECORDS_AT as u64, allocated)?;
+        }
+        disk.sync(&file)?;
+        disk.rename(&file, &name)?;
         disk.sync_directory()?;
         Ok(Self {
             name,

@@ -77,6 +77,8 @@ struct Run {
     adopted: u32,
     installed: u32,
     dead: u32,
+    /// Starts on a log whose last segment is a file that was one before.
+    reused: u32,
     /// Bits that were flipped after an orderly end, and how many of them stopped the next start.
     flips: u32,
     refusals: u32,
@@ -98,6 +100,7 @@ impl Run {
             adopted: 0,
             installed: 0,
             dead: 0,
+            reused: 0,
             flips: 0,
             refusals: 0,
         }
@@ -318,6 +321,7 @@ impl Run {
         self.restarts += 1;
         self.cuts += u32::from(recovered.tail_cut.is_some());
         self.dead += u32::from(self.model.stage.take().is_some());
+        self.reused += u32::from(is_reused(log));
         assert!(recovered.damaged_snapshots.is_empty());
         let base = log.timeline.base.0;
         let Recovered { accepted, current, .. } = *recovered;
@@ -368,6 +372,12 @@ impl Run {
     }
 }
 
+/// Whether the last segment of the log is a file that was one before.
+fn is_reused(log: &mut Log<&mut MemDisk>) -> bool {
+    let name = log.tail.name.clone();
+    log.disk().content(&name).unwrap()[12] == 1
+}
+
 /// Everything the log can replay, with what it carries checked.
 fn entries(log: &mut Log<&mut MemDisk>) -> Result<Vec<(u64, u64)>, LogError> {
     let mut seen = Vec::new();
@@ -382,19 +392,20 @@ fn entries(log: &mut Log<&mut MemDisk>) -> Result<Vec<(u64, u64)>, LogError> {
 
 #[test]
 fn nothing_synced_is_lost_and_nothing_torn_is_recovered_on_a_crumbling_disk() {
-    let mut sums = [0; 7];
+    let mut sums = [0; 8];
     for seed in 0..3000 {
         let outcome = std::panic::catch_unwind(|| {
             let mut run = Run::new(seed);
             (0..6).for_each(|_| run.life());
             let Run { restarts, cuts, adopted, installed, dead, flips, refusals, .. } = run;
-            [restarts, cuts, adopted, installed, dead, flips, refusals]
+            [restarts, cuts, adopted, installed, dead, flips, refusals, run.reused]
         });
         let these = outcome.unwrap_or_else(|_| panic!("seed {seed:#x}"));
         sums.iter_mut().zip(these).for_each(|(sum, this)| *sum += this);
     }
-    let [restarts, cuts, adopted, installed, dead, flips, refusals] = sums;
+    let [restarts, cuts, adopted, installed, dead, flips, refusals, reused] = sums;
     assert!(restarts > 9000 && cuts > 300, "{restarts} restarts, {cuts} torn tails");
     assert!(adopted > 2000 && installed > 400 && dead > 1500, "{adopted} {installed} {dead}");
+    assert!(reused > 300, "{reused} on a file that was a segment before");
     assert!(flips > 1500 && refusals > 700, "{flips} flipped bits, {refusals} refused");
 }
