@@ -117,3 +117,67 @@ pub(crate) async fn look<M: 'static, R: Send + 'static>(
     })));
     tokio::time::timeout(PATIENCE, told).await.ok()?.ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix::Addr;
+    use ostler_core::rooms::Now;
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
+    /// Says what it is told.
+    struct Echo;
+
+    impl Machine for Echo {
+        type Input = u32;
+        type Effect = u32;
+
+        fn step(&mut self, _: Now, input: u32, effects: &mut Vec<u32>) {
+            effects.push(input);
+        }
+    }
+
+    /// Writes everything down; what is odd it posts to the next room, one higher, and comes back
+    /// to later, tenfold.
+    struct Scribe {
+        seen: Rc<RefCell<Vec<u32>>>,
+        next: Option<Addr<Room<Echo, Self>>>,
+        later: Option<u32>,
+    }
+
+    impl Perform<Echo> for Scribe {
+        fn perform(&mut self, effect: u32, _: &mut Vec<u32>) {
+            self.seen.borrow_mut().push(effect);
+            if let Some(next) = self.next.as_ref().filter(|_| effect % 2 == 1) {
+                next.do_send(Deliver(effect + 1));
+                self.later = Some(effect * 10);
+            }
+        }
+
+        fn later(&mut self) -> Option<u32> {
+            self.later.take()
+        }
+    }
+
+    #[test]
+    fn what_comes_later_comes_behind_the_other_rooms_of_its_thread() {
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let room = |next| {
+            let performer = Scribe { seen: seen.clone(), next, later: None };
+            Room::new(Echo, performer, Clock::start())
+        };
+        actix_rt::System::new().block_on(async {
+            let second = room(None).start();
+            let first = room(Some(second)).start();
+            tokio::task::yield_now().await;
+            first.do_send(Deliver(1));
+            first.do_send(Deliver(2));
+            while seen.borrow().len() < 4 {
+                tokio::task::yield_now().await;
+            }
+        });
+        // The first room empties its mailbox, then the second does, and only then comes the ten.
+        assert_eq!(*seen.borrow(), [1, 2, 2, 10]);
+    }
+}
