@@ -82,18 +82,22 @@ impl PipelineRoom {
     /// How long ago the transactions of this batch were stamped.
     fn measure(&self, batch: &[Committed]) {
         let now = wall_ms();
-        let mut measures = self.counters.measures.lock();
-        for committed in batch {
-            match &committed.body {
-                CommittedBody::Txn(proposal) => {
-                    // The host's clock may have been set back.
-                    let age = u64::try_from(now - proposal.time_ms).unwrap_or_default();
-                    measures.propagation_ms.observe_many(age, 1);
-                }
-                CommittedBody::Travel(_)
-                | CommittedBody::Claim(_)
-                | CommittedBody::Attach { .. } => {}
+        // Those ordered together bear one time, so there are few different ones.
+        let times = batch.iter().filter_map(|committed| match &committed.body {
+            CommittedBody::Txn(proposal) => Some(proposal.time_ms),
+            CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. } => {
+                None
             }
+        });
+        let times: Vec<_> = times.collect();
+        if times.is_empty() {
+            return;
+        }
+        let mut measures = self.counters.measures.lock();
+        for same in times.chunk_by(i64::eq) {
+            // The host's clock may have been set back.
+            let age = u64::try_from(now - same[0]).unwrap_or_default();
+            measures.propagation_ms.observe_many(age, same.len() as u64);
         }
     }
 
