@@ -44,6 +44,9 @@ const VERSION_ONCE: u8 = 2;
 /// Elements a count may reserve room for before the first is read.
 const RESERVED_ELEMENTS_MAX: usize = 1024;
 
+/// Version, session, cxid, no identities, and the failure.
+const TAKEOVER_BYTES_MAX: usize = 1 + 10 + 1 + 1 + 3;
+
 const CREATE: u8 = 1;
 const DELETE: u8 = 2;
 const SET_DATA: u8 = 3;
@@ -108,6 +111,26 @@ fn put_rest(ids: &[AuthId], op: &Op<'_>, out: &mut Vec<u8>) {
         }
     } else {
         put_op(out, op);
+    }
+}
+
+/// Appends the payload that marks a takeover: from its place in the history on, nothing that an
+/// earlier connection of the session sent may act. It changes nothing itself.
+pub fn encode_takeover(session: SessionId, out: &mut Vec<u8>) {
+    encode(session, Xid(0), &[], &Op::Fail(ErrorCode::SessionMoved), out);
+}
+
+/// The session that a payload marks as taken over.
+pub fn takeover(payload: &[u8]) -> Option<SessionId> {
+    // Cheap to tell apart: hardly any other payload is as short.
+    if payload.len() > TAKEOVER_BYTES_MAX {
+        return None;
+    }
+    match decode(payload) {
+        Ok(Payload { session, cxid: Xid(0), op: Op::Fail(ErrorCode::SessionMoved), .. }) => {
+            Some(session)
+        }
+        Ok(_) | Err(_) => None,
     }
 }
 

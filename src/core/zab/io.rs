@@ -70,6 +70,9 @@ pub enum MemberInput {
     Confirm {
         /// Chosen by the host, repeated in the answer.
         token: u64,
+        /// The server that wants to know. It is not answered before the writes it asked for
+        /// earlier have their places.
+        asker: ServerId,
     },
     /// The answer to `ReadHistory`.
     History(HistoryReader, History),

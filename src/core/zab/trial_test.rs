@@ -453,7 +453,7 @@ impl World {
         let token = self.serial;
         let newest = self.chosen.last().map_or(Zxid::ZERO, |last| last.zxid);
         self.server(server).tokens.insert(token, newest);
-        self.member(server, MemberInput::Confirm { token });
+        self.member(server, MemberInput::Confirm { token, asker: server });
     }
 
     pub(super) fn member(&mut self, server: ServerId, input: MemberInput) {

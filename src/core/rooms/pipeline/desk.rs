@@ -27,6 +27,16 @@ pub(super) enum HeldBody {
     Attach { session: SessionId, timeout_ms: i32 },
 }
 
+impl HeldBody {
+    /// Whether it has no place of its own in the history.
+    fn is_confirmation(&self) -> bool {
+        match self {
+            Self::Confirm(_) | Self::Claim(_) => true,
+            Self::Write(_) | Self::Attach { .. } => false,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Held {
     sender: Arc<Sender>,
@@ -73,7 +83,7 @@ impl Desk {
     pub(super) fn hold(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> Forwarded {
         let serial = self.first + self.slots.len() as u64;
         let forwarded = forwarded(serial, sender, &body);
-        self.confirmations += usize::from(!matches!(body, HeldBody::Write(_)));
+        self.confirmations += usize::from(body.is_confirmation());
         self.lanes.insert(sender.connection, serial);
         let held = Held { sender: sender.clone(), xid, body, after: Vec::new() };
         self.slots.push_back(Some(held));
@@ -100,10 +110,19 @@ impl Desk {
             return;
         }
         self.release_earlier(serial, out);
-        let held = self.remove(serial).expect("it was just seen");
-        let body = CommittedBody::Txn(proposal);
-        out.push(Committed { sender: Some(held.sender), xid: held.xid, body });
-        out.extend(held.after);
+        let Held { sender, xid, body, after } = self.remove(serial).expect("it was just seen");
+        let txn = CommittedBody::Txn(proposal);
+        match body {
+            HeldBody::Attach { session, timeout_ms } => {
+                out.push(Committed { sender: None, xid: Xid(0), body: txn });
+                let body = CommittedBody::Attach { session, timeout_ms };
+                out.push(Committed { sender: Some(sender), xid, body });
+            }
+            HeldBody::Write(_) | HeldBody::Confirm(_) | HeldBody::Claim(_) => {
+                out.push(Committed { sender: Some(sender), xid, body: txn });
+            }
+        }
+        out.extend(after);
     }
 
     /// The leader vouches for a state that has `target`; `reached` is what was delivered.
@@ -137,6 +156,41 @@ impl Desk {
         self.remove(serial).map(|held| held.sender)
     }
 
+    /// The connection a request under way came on.
+    pub(super) fn connection_of(&self, serial: u64) -> Option<ConnectionId> {
+        let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
+        self.slots.get(at)?.as_ref().map(|held| held.sender.connection)
+    }
+
+    /// Forgets what a connection has under way. What of it is in some leader's hands already may
+    /// still act.
+    pub(super) fn forget(&mut self, connection: ConnectionId) {
+        if !self.lanes.contains_key(&connection) {
+            return;
+        }
+        let held = |slot: &Option<Held>| {
+            slot.as_ref().is_some_and(|held| held.sender.connection == connection)
+        };
+        let numbered = (self.first..).zip(&self.slots);
+        let serials: Vec<_> =
+            numbered.filter(|(_, slot)| held(slot)).map(|(serial, _)| serial).collect();
+        for serial in serials {
+            self.reaching.retain(|(_, waiting)| *waiting != serial);
+            self.remove(serial);
+        }
+    }
+
+    /// Forgets everything under way; returns the connections it came on.
+    pub(super) fn clear(&mut self) -> Vec<ConnectionId> {
+        self.first += self.slots.len() as u64;
+        let held = core::mem::take(&mut self.slots).into_iter().flatten();
+        let connections: BTreeSet<_> = held.map(|held| held.sender.connection).collect();
+        self.lanes.clear();
+        self.reaching.clear();
+        self.confirmations = 0;
+        connections.into_iter().collect()
+    }
+
     /// Everything under way, for a new leader, in order. What an earlier leader vouched for is
     /// asked again, for that state may never come to be.
     pub(super) fn again(&mut self) -> Vec<Forwarded> {
@@ -152,10 +206,9 @@ impl Desk {
         let body = match body {
             HeldBody::Confirm(frame) => CommittedBody::Travel(frame),
             HeldBody::Claim(claim) => CommittedBody::Claim(claim),
-            HeldBody::Attach { session, timeout_ms } => {
-                CommittedBody::Attach { session, timeout_ms }
+            HeldBody::Write(_) | HeldBody::Attach { .. } => {
+                unreachable!("only confirmations are vouched for")
             }
-            HeldBody::Write(_) => unreachable!("only confirmations are vouched for"),
         };
         out.push(Committed { sender: Some(sender), xid, body });
         out.extend(after);
@@ -184,7 +237,7 @@ impl Desk {
     fn remove(&mut self, serial: u64) -> Option<Held> {
         let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
         let held = self.slots.get_mut(at)?.take()?;
-        self.confirmations -= usize::from(!matches!(held.body, HeldBody::Write(_)));
+        self.confirmations -= usize::from(held.body.is_confirmation());
         let connection = held.sender.connection;
         if self.lanes.get(&connection) == Some(&serial) {
             self.lanes.remove(&connection);

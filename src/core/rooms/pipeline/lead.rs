@@ -4,7 +4,8 @@
 use super::owners::Owner;
 use super::relay::{Forwarded, ForwardedBody, Relay};
 use super::{Effect, PeerMessage, Pipeline};
-use crate::types::{ConnectionId, ServerId, SessionId, Zxid};
+use crate::types::{ServerId, Zxid};
+use crate::wire::txn;
 use crate::zab::io::MemberInput;
 use crate::zab::{Draft, Origin};
 use alloc::vec::Vec;
@@ -15,7 +16,6 @@ use bytes::Bytes;
 pub(super) struct Asked {
     server: ServerId,
     serial: u64,
-    attach: Option<(SessionId, ConnectionId)>,
 }
 
 impl Pipeline {
@@ -43,27 +43,31 @@ impl Pipeline {
                 self.refuse_moved(from, serial, effects);
                 continue;
             }
-            let attach = match body {
+            let origin = Origin { server: from, serial };
+            match body {
                 ForwardedBody::Write(payload) => {
-                    let origin = Origin { server: from, serial };
                     drafts.push(Draft { origin, payload });
                     continue;
                 }
-                ForwardedBody::Confirm => None,
+                ForwardedBody::Confirm => {}
                 ForwardedBody::Attach { session, timeout_ms } => {
                     effects.push(Effect::Renew { session, timeout_ms });
                     let since = self.member.logged();
                     let lost = self.owners.take(session, from, connection, since);
                     self.kick(lost, effects);
-                    Some((session, connection))
+                    // In the history, so that no later leader lets the old connection in.
+                    let mut payload = Vec::new();
+                    txn::encode_takeover(session, &mut payload);
+                    drafts.push(Draft { origin, payload: payload.into() });
+                    continue;
                 }
-            };
+            }
             // The confirmation covers the writes that came before it.
             self.propose(core::mem::take(&mut drafts));
             let token = self.next_token;
             self.next_token += 1;
-            self.tokens.insert(token, Asked { server: from, serial, attach });
-            self.tell(MemberInput::Confirm { token });
+            self.tokens.insert(token, Asked { server: from, serial });
+            self.tell(MemberInput::Confirm { token, asker: from });
         }
         self.propose(drafts);
     }
@@ -89,10 +93,7 @@ impl Pipeline {
     }
 
     pub(super) fn confirmed(&mut self, token: u64, target: Zxid, effects: &mut Vec<Effect>) {
-        let Some(Asked { server, serial, attach }) = self.tokens.remove(&token) else { return };
-        if let Some((session, connection)) = attach {
-            self.owners.renew(session, server, connection, target);
-        }
+        let Some(Asked { server, serial }) = self.tokens.remove(&token) else { return };
         if server == self.me {
             self.desk.confirmed(serial, target, self.delivered, &mut self.ready);
         } else {

@@ -26,12 +26,13 @@ pub use requests::{Claim, Committed, CommittedBody, Item, ItemBody, Sender, Subm
 
 use super::{Machine, Now};
 use crate::types::{ConnectionId, ServerId, SessionId, Xid, Zxid};
+use crate::wire::txn;
 use crate::words::Summary;
 use crate::zab::io::{MemberEffect, MemberInput};
 use crate::zab::member::Member;
 use crate::zab::message::Message;
 use crate::zab::{Proposal, Reign};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use desk::{Desk, HeldBody};
 use lead::Asked;
@@ -64,6 +65,8 @@ pub struct Pipeline {
     tokens: BTreeMap<u64, Asked>,
     next_token: u64,
     ready: Vec<Committed>,
+    /// Connections whose requests nobody can tell the fate of; they are being closed.
+    lost: BTreeSet<ConnectionId>,
     /// Writes taken in since the start.
     pub proposed: u64,
     /// Bytes of the last of them.
@@ -102,7 +105,11 @@ impl Machine for Pipeline {
             Input::Loaded(zxid) => self.tell(MemberInput::Delivered(zxid)),
             Input::Opened(sessions, zxid) => self.opened(sessions, zxid, effects),
             Input::Attached(session, connection, zxid) => {
-                self.opened(alloc::vec![(session, connection)], zxid, effects);
+                // It may have moved on meanwhile.
+                let known = self.attached.get(&session).copied();
+                if known.is_some_and(|(owner, _)| owner == connection) {
+                    self.opened(alloc::vec![(session, connection)], zxid, effects);
+                }
             }
             Input::Ended(sessions) => self.ended(&sessions, effects),
             Input::Gone(session, connection) => self.gone(session, connection),
@@ -133,6 +140,7 @@ impl Pipeline {
             tokens: BTreeMap::new(),
             next_token: 0,
             ready: Vec::new(),
+            lost: BTreeSet::new(),
             proposed: 0,
             last_proposal_bytes: 0,
             proposal_bytes: Summary::default(),
@@ -140,6 +148,12 @@ impl Pipeline {
             acks_received: 0,
             dropped: 0,
         }
+    }
+
+    /// Begins a new epoch as soon as a counter reaches `counter_max`: see
+    /// [`Member::roll_over_at`].
+    pub fn roll_over_at(&mut self, counter_max: u32) {
+        self.member.roll_over_at(counter_max);
     }
 
     /// Requests of this server's clients that are not decided yet.
@@ -195,6 +209,7 @@ impl Pipeline {
                 self.hand_over(effects);
                 self.delivered = zxid;
                 effects.push(Effect::Load(zxid));
+                self.lose_track(effects);
                 self.settle(effects);
             }
             MemberEffect::Serve { reign, history } => self.serve(reign, history, effects),
@@ -217,19 +232,57 @@ impl Pipeline {
         }
     }
 
+    /// What a snapshot has swallowed is not told: any request under way may be in it. To ask for
+    /// it again could do it twice, so nobody is answered, and nothing that comes behind on those
+    /// connections is let in.
+    fn lose_track(&mut self, effects: &mut Vec<Effect>) {
+        let lost = self.desk.clear();
+        if !lost.is_empty() {
+            self.lost.extend(&lost);
+            effects.push(Effect::Kick(lost));
+        }
+    }
+
     fn deliver(&mut self, proposals: Vec<Proposal>, effects: &mut Vec<Effect>) {
         for proposal in proposals {
             self.delivered = proposal.zxid;
+            let moved = txn::takeover(&proposal.payload);
+            let mut taker = None;
             if proposal.origin.server == self.me {
+                taker = self.desk.connection_of(proposal.origin.serial);
                 self.desk.deliver(proposal, &mut self.ready);
             } else {
                 let body = CommittedBody::Txn(proposal);
                 self.ready.push(Committed { sender: None, xid: Xid(0), body });
             }
+            if let Some(session) = moved {
+                self.moved(session, taker, effects);
+            }
             self.desk.reached(self.delivered, &mut self.ready);
         }
         self.tell(MemberInput::Delivered(self.delivered));
         self.settle(effects);
+    }
+
+    /// Here in the history, `taker` took the session over, or a connection of another server did.
+    /// What the one before still has under way must never act, whoever leads.
+    fn moved(
+        &mut self,
+        session: SessionId,
+        taker: Option<ConnectionId>,
+        effects: &mut Vec<Effect>,
+    ) {
+        let since = self.delivered;
+        let before = match taker {
+            Some(taker) => self.attached.insert(session, (taker, since)),
+            None => self.attached.remove(&session),
+        };
+        let before = before.map(|(connection, _)| connection);
+        if let Some(connection) = before.filter(|connection| Some(*connection) != taker) {
+            self.desk.forget(connection);
+            self.lost.insert(connection);
+            effects.push(Effect::Kick(alloc::vec![connection]));
+        }
     }
 
     fn hand_over(&mut self, effects: &mut Vec<Effect>) {
@@ -288,6 +341,9 @@ impl Pipeline {
 
     fn submit(&mut self, submission: Submission, effects: &mut Vec<Effect>) {
         let Submission { sender, items } = submission;
+        if self.lost.contains(&sender.connection) {
+            return;
+        }
         let mut forwarded = Vec::new();
         for Item { xid, body } in items {
             let held = match body {
@@ -428,6 +484,9 @@ impl Pipeline {
     }
 
     fn gone(&mut self, session: SessionId, connection: ConnectionId) {
+        self.lost.remove(&connection);
+        // Nobody waits for it any more, and another connection may have the session by now.
+        self.desk.forget(connection);
         if self.attached.get(&session).is_some_and(|(owner, _)| *owner == connection) {
             self.attached.remove(&session);
         }

@@ -47,22 +47,6 @@ impl Owners {
             .filter(|old| old.server != server || old.connection != connection)
     }
 
-    /// A takeover has seen more than was known when it was made.
-    pub(super) fn renew(
-        &mut self,
-        session: SessionId,
-        server: ServerId,
-        connection: ConnectionId,
-        since: Zxid,
-    ) {
-        if let Some(owner) = self.0.get_mut(&session)
-            && owner.server == server
-            && owner.connection == connection
-        {
-            owner.since = owner.since.max(since);
-        }
-    }
-
     /// A report of a server about its own connection; the latest takeover wins. Returns the owner
     /// that is not one any more, which may be the one reported.
     pub(super) fn learn(&mut self, server: ServerId, report: Ownership) -> Option<Owner> {

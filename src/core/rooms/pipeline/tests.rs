@@ -134,15 +134,22 @@ fn requests_wait_for_a_leader() {
 fn a_connection_whose_session_moved_can_no_longer_write() {
     let mut pipeline = leading_alone(NOW);
     run(&mut pipeline, Input::Opened(vec![(SessionId(7), ConnectionId(1))], Zxid(1)));
-    let effects = run(&mut pipeline, submit_as(2, 0, vec![attach(7)]));
+    let mut effects = run(&mut pipeline, submit_as(2, 0, vec![attach(7)]));
     let kicked = |effects: &[Effect], id| {
         effects
             .iter()
             .any(|effect| matches!(effect, Effect::Kick(k) if k[..] == [ConnectionId(id)]))
     };
     assert!(kicked(&effects, 1), "{effects:?}");
+    let refused = run(&mut pipeline, submit(1, vec![write()]));
+    assert!(kicked(&refused, 1), "{refused:?}");
+    assert!(!refused.iter().any(|effect| matches!(effect, Effect::Log { .. })));
+    while let Some(Effect::Log { mark, .. }) =
+        effects.iter().find(|effect| matches!(effect, Effect::Log { .. }))
+    {
+        effects = run(&mut pipeline, Input::Durable(*mark));
+    }
     let effects = run(&mut pipeline, submit(1, vec![write()]));
-    assert!(kicked(&effects, 1), "{effects:?}");
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Log { .. })));
     assert_eq!((pipeline.dropped, pipeline.outstanding()), (1, 0));
 }
@@ -345,12 +352,52 @@ fn a_session_that_moves_to_another_server_leaves_its_old_connection_powerless() 
     trio.settle();
     trio.give(2, submit_as(8, 0, vec![attach(7)]));
     trio.settle();
-    assert_eq!(trio.kicked, [(ServerId(1), ConnectionId(5))]);
+    // By the leader at once, and by the history.
+    assert_eq!(trio.kicked, [(ServerId(1), ConnectionId(5)); 2]);
     assert_eq!(trio.answered, [(ServerId(2), 1, false)]);
     trio.give(1, submit(5, vec![write()]));
     trio.settle();
-    assert!(!trio.applied.contains_key(&ServerId(1)), "{:?}", trio.applied);
+    assert_eq!(trio.applied[&ServerId(1)].len(), 1, "the takeover alone: {:?}", trio.applied);
     assert_eq!(trio.servers[&ServerId(1)].outstanding(), 0);
+}
+
+#[test]
+fn what_a_held_connection_asked_never_acts_once_its_session_has_moved() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], Zxid::new(Epoch(1), 1)));
+    trio.settle();
+    trio.isolate(1);
+    trio.give(1, submit(5, vec![write()]));
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.settle();
+    // A new leader knows of no owner until it is told, and the old connection's server may speak
+    // first.
+    trio.cut.clear();
+    trio.isolate(3);
+    trio.elect_the_most_recent();
+    trio.settle();
+    assert_eq!(trio.applied[&ServerId(2)].len(), 1, "the takeover alone: {:?}", trio.applied);
+    assert_eq!(trio.servers[&ServerId(1)].outstanding(), 0);
+}
+
+#[test]
+fn a_request_that_a_snapshot_may_hold_is_not_asked_for_again() {
+    let trio = [1, 2, 3].map(|id| (ServerId(id), Role::VOTER)).into_iter().collect();
+    let membership = Membership::new(Ensemble { version: Zxid::ZERO, members: trio });
+    let mut pipeline = pipeline(1, membership);
+    run(&mut pipeline, Input::Start);
+    run(&mut pipeline, submit(5, vec![write(), travel()]));
+    let (mut effects, mut answered) = (Vec::new(), Vec::new());
+    pipeline.carry_out(MemberEffect::LoadSnapshot(Zxid::new(Epoch(1), 9)), &mut effects);
+    answered.extend(committed(&effects));
+    let kick = |effect: &Effect| matches!(effect, Effect::Kick(k) if k[..] == [ConnectionId(5)]);
+    assert!(effects.iter().any(kick), "{effects:?}");
+    // What was on its way from the socket is let in no more.
+    answered.extend(committed(&run(&mut pipeline, submit(5, vec![write(), travel()]))));
+    assert_eq!((pipeline.outstanding(), answered.len()), (0, 0));
+    run(&mut pipeline, Input::Gone(SessionId(7), ConnectionId(5)));
+    assert!(pipeline.lost.is_empty(), "a connection that is gone is forgotten");
 }
 
 #[test]
@@ -359,11 +406,12 @@ fn a_new_leader_learns_who_speaks_for_which_session() {
     trio.elect(3);
     let at = |counter| Zxid::new(Epoch(1), counter);
     trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], at(1)));
-    trio.give(2, Input::Attached(SessionId(7), ConnectionId(8), at(2)));
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.settle();
     trio.isolate(3);
     trio.elect(2);
-    trio.kicked.clear();
+    let before = trio.applied.get(&ServerId(2)).cloned();
     trio.give(1, submit(5, vec![write()]));
     trio.settle();
-    assert!(!trio.applied.contains_key(&ServerId(2)), "the later takeover counts");
+    assert_eq!(trio.applied.get(&ServerId(2)).cloned(), before, "the later takeover counts");
 }

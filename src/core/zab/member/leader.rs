@@ -135,7 +135,7 @@ impl Leader {
             return;
         }
         self.remove(ground, from, out);
-        self.roll_over.forget_drafts_of(from);
+        self.roll_over.forget_kept_of(from);
         self.peers.insert(from, Peer::new(attempt));
         match self.phase {
             Phase::Gathering => {

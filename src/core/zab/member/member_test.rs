@@ -96,8 +96,30 @@ fn a_lone_write_is_logged_and_then_delivered_with_nothing_else() {
 #[test]
 fn a_lone_server_confirms_at_once() {
     let mut member = lone(Recovered::default());
-    let effects = step(&mut member, MemberInput::Confirm { token: 5 });
+    let effects = step(&mut member, MemberInput::Confirm { token: 5, asker: ONE });
     let [MemberEffect::Confirmed { token: 5, .. }] = effects[..] else { panic!("{effects:?}") };
+}
+
+#[test]
+fn a_confirmation_does_not_overtake_a_write_that_waits_for_the_next_epoch() {
+    let mut member = Member::new(ONE, Membership::alone(ONE), TIMING, Recovered::default(), 0);
+    member.roll_over_at(1);
+    member.start(&mut Vec::new());
+    step(&mut member, MemberInput::Try(ONE));
+    step(&mut member, MemberInput::Durable(1));
+    step(&mut member, MemberInput::Durable(2));
+    step(&mut member, MemberInput::Propose(vec![draft(b"v")]));
+    step(&mut member, MemberInput::Propose(vec![draft(b"w")]));
+    let effects = step(&mut member, MemberInput::Confirm { token: 5, asker: ONE });
+    assert_eq!(names(&effects), [""; 0], "the write before it has no place yet");
+    let mut effects = Vec::new();
+    for mark in 3..7 {
+        effects.extend(step(&mut member, MemberInput::Durable(mark)));
+    }
+    let confirmed = |effect: &&MemberEffect| matches!(effect, MemberEffect::Confirmed { .. });
+    let answers: Vec<_> = effects.iter().filter(confirmed).collect();
+    let [MemberEffect::Confirmed { token: 5, target }] = answers[..] else { panic!("{effects:?}") };
+    assert_eq!(*target, zxid(2, 1));
 }
 
 #[test]

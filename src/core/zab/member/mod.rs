@@ -74,7 +74,7 @@ impl Machine for Member {
             MemberInput::LinkDown(peer) => self.link_down(peer, effects),
             MemberInput::Durable(mark) => self.durable(mark, effects),
             MemberInput::Propose(drafts) => self.propose(drafts, effects),
-            MemberInput::Confirm { token } => self.confirm(token, effects),
+            MemberInput::Confirm { token, asker } => self.confirm(token, asker, effects),
             MemberInput::History(reader, history) => self.history(reader, history, effects),
             MemberInput::SnapshotRead { learner, zxid, bytes, last } => {
                 self.snapshot_read(learner, Chunk { zxid, bytes, last }, effects);
@@ -252,9 +252,9 @@ impl Member {
         }
     }
 
-    fn confirm(&mut self, token: u64, out: &mut Effects) {
+    fn confirm(&mut self, token: u64, asker: ServerId, out: &mut Effects) {
         match &mut self.role {
-            Role::Leading(leader) => leader.confirm(&mut self.ground, token, out),
+            Role::Leading(leader) => leader.confirm(&mut self.ground, token, asker, out),
             Role::Draining | Role::Looking | Role::Learning(_) => self.ground.dropped += 1,
         }
     }

@@ -186,9 +186,19 @@ impl Leader {
     }
 
     /// A read wants proof that this server leads now.
-    pub(super) fn confirm(&mut self, ground: &mut Ground, token: u64, out: &mut Effects) {
+    pub(super) fn confirm(
+        &mut self,
+        ground: &mut Ground,
+        token: u64,
+        asker: ServerId,
+        out: &mut Effects,
+    ) {
         if !self.is_serving {
             ground.dropped += 1;
+            return;
+        }
+        // What it has to have seen may be a write that has no place in the history yet.
+        if self.roll_over.keep_confirm(token, asker) {
             return;
         }
         let round = self.pulse.round + 1;

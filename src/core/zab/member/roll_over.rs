@@ -24,12 +24,32 @@ pub(super) struct RollOver {
     demanded: Option<Epoch>,
     is_full: bool,
     /// Bounded by what the host lets in.
-    drafts: Vec<Draft>,
+    kept: Vec<Kept>,
+}
+
+/// What came while nothing was ordered, in the order it came.
+#[derive(Clone, Debug)]
+enum Kept {
+    Draft(Draft),
+    /// It must not overtake the writes before it.
+    Confirm {
+        token: u64,
+        asker: ServerId,
+    },
+}
+
+impl Kept {
+    fn server(&self) -> ServerId {
+        match self {
+            Self::Draft(draft) => draft.origin.server,
+            Self::Confirm { asker, .. } => *asker,
+        }
+    }
 }
 
 impl RollOver {
     pub(super) fn new(counter_max: u32) -> Self {
-        Self { counter_max, demanded: None, is_full: false, drafts: Vec::new() }
+        Self { counter_max, demanded: None, is_full: false, kept: Vec::new() }
     }
 
     /// Whether nothing is ordered in this epoch any more.
@@ -42,17 +62,31 @@ impl RollOver {
     }
 
     pub(super) fn keep(&mut self, drafts: Vec<Draft>) {
-        self.drafts.extend(drafts);
+        self.kept.extend(drafts.into_iter().map(Kept::Draft));
     }
 
+    /// Keeps a confirmation that came behind a kept write; false if there is none.
+    pub(super) fn keep_confirm(&mut self, token: u64, asker: ServerId) -> bool {
+        let behind = !self.kept.is_empty();
+        if behind {
+            self.kept.push(Kept::Confirm { token, asker });
+        }
+        behind
+    }
+
+    /// Writes that will not be ordered; confirmations among them are nobody's any more.
     pub(super) fn take_drafts(&mut self) -> Vec<Draft> {
-        core::mem::take(&mut self.drafts)
+        let drafts = core::mem::take(&mut self.kept).into_iter().filter_map(|kept| match kept {
+            Kept::Draft(draft) => Some(draft),
+            Kept::Confirm { .. } => None,
+        });
+        drafts.collect()
     }
 
     /// A server that begins anew decides by its initial history what became of its writes: one
     /// that is still kept here must not be ordered afterwards.
-    pub(super) fn forget_drafts_of(&mut self, server: ServerId) {
-        self.drafts.retain(|draft| draft.origin.server != server);
+    pub(super) fn forget_kept_of(&mut self, server: ServerId) {
+        self.kept.retain(|kept| kept.server() != server);
     }
 
     /// How many places an epoch still has whose counter stands here.
@@ -117,7 +151,16 @@ impl Leader {
 
     /// Orders what was kept.
     pub(super) fn resume(&mut self, ground: &mut Ground, out: &mut Effects) {
-        let drafts = self.roll_over.take_drafts();
+        let mut drafts = Vec::new();
+        for kept in core::mem::take(&mut self.roll_over.kept) {
+            match kept {
+                Kept::Draft(draft) => drafts.push(draft),
+                Kept::Confirm { token, asker } => {
+                    self.propose(ground, core::mem::take(&mut drafts), out);
+                    self.confirm(ground, token, asker, out);
+                }
+            }
+        }
         self.propose(ground, drafts, out);
     }
 }
