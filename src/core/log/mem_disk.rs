@@ -4,7 +4,7 @@
 //! promises of [`Disk`] allow and no better.
 
 use super::disk::{Disk, DiskError, Fault};
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -262,6 +262,12 @@ impl Disk for MemDisk {
         self.strike("sync directory", ".")?;
         self.pending.clear();
         self.durable_names = self.names.clone();
+        // What no name leads to, now or after a power cut, need not be carried along.
+        let named: BTreeSet<_> = self.names.values().copied().collect();
+        let files = self.files.iter_mut().enumerate();
+        files.filter(|(index, _)| !named.contains(index)).for_each(|(_, file)| {
+            *file = MemFile::default();
+        });
         Ok(())
     }
 

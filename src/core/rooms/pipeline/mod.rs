@@ -17,6 +17,7 @@ mod lead;
 mod owners;
 mod relay;
 mod requests;
+mod sessions;
 #[cfg(test)]
 pub(super) mod tests;
 
@@ -232,17 +233,6 @@ impl Pipeline {
         }
     }
 
-    /// What a snapshot has swallowed is not told: any request under way may be in it. To ask for
-    /// it again could do it twice, so nobody is answered, and nothing that comes behind on those
-    /// connections is let in.
-    fn lose_track(&mut self, effects: &mut Vec<Effect>) {
-        let lost = self.desk.clear();
-        if !lost.is_empty() {
-            self.lost.extend(&lost);
-            effects.push(Effect::Kick(lost));
-        }
-    }
-
     fn deliver(&mut self, proposals: Vec<Proposal>, effects: &mut Vec<Effect>) {
         for proposal in proposals {
             self.delivered = proposal.zxid;
@@ -262,27 +252,6 @@ impl Pipeline {
         }
         self.tell(MemberInput::Delivered(self.delivered));
         self.settle(effects);
-    }
-
-    /// Here in the history, `taker` took the session over, or a connection of another server did.
-    /// What the one before still has under way must never act, whoever leads.
-    fn moved(
-        &mut self,
-        session: SessionId,
-        taker: Option<ConnectionId>,
-        effects: &mut Vec<Effect>,
-    ) {
-        let since = self.delivered;
-        let before = match taker {
-            Some(taker) => self.attached.insert(session, (taker, since)),
-            None => self.attached.remove(&session),
-        };
-        let before = before.map(|(connection, _)| connection);
-        if let Some(connection) = before.filter(|connection| Some(*connection) != taker) {
-            self.desk.forget(connection);
-            self.lost.insert(connection);
-            effects.push(Effect::Kick(alloc::vec![connection]));
-        }
     }
 
     fn hand_over(&mut self, effects: &mut Vec<Effect>) {
@@ -438,66 +407,6 @@ impl Pipeline {
             | Relay::Confirmed { .. }
             | Relay::Moved { .. }
             | Relay::Kick(_) => {}
-        }
-    }
-
-    // Sessions of this server's clients.
-
-    fn claim(&mut self, owns: Vec<Ownership>, effects: &mut Vec<Effect>) {
-        let Way::Open(reign) = self.way else { return };
-        if owns.is_empty() {
-            return;
-        }
-        if reign.leader == self.me {
-            for report in owns {
-                let lost = self.owners.learn(self.me, report);
-                self.kick(lost, effects);
-            }
-        } else {
-            effects.push(Effect::Send(reign.leader, PeerMessage::Relay(Relay::Owns(owns))));
-        }
-    }
-
-    fn opened(
-        &mut self,
-        sessions: Vec<(SessionId, ConnectionId)>,
-        since: Zxid,
-        effects: &mut Vec<Effect>,
-    ) {
-        let mut owns = Vec::with_capacity(sessions.len());
-        for (session, connection) in sessions {
-            self.attached.insert(session, (connection, since));
-            owns.push(Ownership { session, connection, since });
-        }
-        self.claim(owns, effects);
-    }
-
-    fn ended(&mut self, sessions: &[SessionId], effects: &mut Vec<Effect>) {
-        let mut kicked = Vec::new();
-        for session in sessions {
-            self.owners.end(*session);
-            kicked.extend(self.attached.remove(session).map(|(connection, _)| connection));
-        }
-        if !kicked.is_empty() {
-            effects.push(Effect::Kick(kicked));
-        }
-    }
-
-    fn gone(&mut self, session: SessionId, connection: ConnectionId) {
-        self.lost.remove(&connection);
-        // Nobody waits for it any more, and another connection may have the session by now.
-        self.desk.forget(connection);
-        if self.attached.get(&session).is_some_and(|(owner, _)| *owner == connection) {
-            self.attached.remove(&session);
-        }
-    }
-
-    fn touched(&mut self, sessions: Vec<(SessionId, u32)>, effects: &mut Vec<Effect>) {
-        if let Way::Open(reign) = self.way
-            && reign.leader != self.me
-        {
-            let relay = PeerMessage::Relay(Relay::Touched(sessions));
-            effects.push(Effect::Send(reign.leader, relay));
         }
     }
 }

@@ -1,0 +1,319 @@
+//! What one seed stands for: an ensemble, its habits, and the list of everything that goes wrong.
+//!
+//! The faults are drawn before anything runs, so that a failing list can be made shorter. Each
+//! seed leaves out some kinds of fault altogether: what goes wrong seldom is found only where
+//! something else does not go wrong all the time.
+
+use crate::chance::Chance;
+use ostler_core::zab::io::Timing;
+use std::fmt;
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Death {
+    /// The process is killed; what it wrote is still in the system's cache.
+    Kill,
+    /// The power fails; what was not synced may be lost, in any mixture.
+    PowerLoss,
+}
+
+/// A message by which a server binds itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Promise {
+    LeaderInfo,
+    AckEpoch,
+    NewLeader,
+    AckNewLeader,
+    UpToDate,
+    Propose,
+    Ack,
+    Commit,
+    /// Not a message: a sync has begun and not ended.
+    SyncBegun,
+    /// Not a message: a sync has ended and nobody knows yet.
+    SyncEnded,
+}
+
+const PROMISES: [Promise; 10] = [
+    Promise::LeaderInfo,
+    Promise::AckEpoch,
+    Promise::NewLeader,
+    Promise::AckNewLeader,
+    Promise::UpToDate,
+    Promise::Propose,
+    Promise::Ack,
+    Promise::Commit,
+    Promise::SyncBegun,
+    Promise::SyncEnded,
+];
+
+/// Whom a guided fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Victim {
+    Sender,
+    Receiver,
+    Both,
+    Everybody,
+}
+
+/// When a fault happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At this time, in microseconds.
+    At(u64),
+    /// Right after the so-manieth promise of this kind.
+    After(Promise, u64),
+}
+
+/// What goes wrong. Servers are counted from 0; times are in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum What {
+    Die {
+        servers: Vec<usize>,
+        death: Death,
+        down_ms: u64,
+    },
+    DieByRole {
+        victim: Victim,
+        death: Death,
+        down_ms: u64,
+    },
+    Pause {
+        server: usize,
+        ms: u64,
+    },
+    BreakLink {
+        a: usize,
+        b: usize,
+    },
+    /// What one group says does not reach the other, nor the other way round.
+    Partition {
+        group: Vec<usize>,
+        ms: u64,
+    },
+    /// Nothing of what `from` says reaches `to`.
+    OneWay {
+        from: usize,
+        to: usize,
+        ms: u64,
+    },
+    /// Two halves that both reach `bridge`, and not each other.
+    Bridge {
+        bridge: usize,
+        ms: u64,
+    },
+    IsolateLeader {
+        ms: u64,
+    },
+    SlowLink {
+        a: usize,
+        b: usize,
+        latency_ms: u64,
+        ms: u64,
+    },
+    SlowDisk {
+        server: usize,
+        sync_ms: u64,
+        ms: u64,
+    },
+    /// The so-manieth call from here on fails.
+    DiskError {
+        server: usize,
+        calls: u32,
+    },
+    WallClockJumps {
+        server: usize,
+        ms: i64,
+    },
+    ClientLosesConnection {
+        client: usize,
+    },
+    /// It never comes back.
+    ClientVanishes {
+        client: usize,
+    },
+}
+
+/// One line of the list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) when: When,
+    pub(crate) what: What,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.when {
+            When::At(us) => write!(f, "at {:.3} ms: {:?}", us as f64 / 1000.0, self.what),
+            When::After(promise, nth) => write!(f, "after {promise:?} #{nth}: {:?}", self.what),
+        }
+    }
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) voters: usize,
+    pub(crate) observers: usize,
+    pub(crate) clients: usize,
+    pub(crate) timing: Timing,
+    /// Time between ticks of the machines, in milliseconds.
+    pub(crate) tick_ms: u64,
+    /// Longest time from one act of a room to its next, in microseconds.
+    pub(crate) act_us: u64,
+    /// Shortest and longest time a message takes, in microseconds.
+    pub(crate) latency_us: (u64, u64),
+    /// Longest time a sync takes, in microseconds.
+    pub(crate) sync_us: u64,
+    pub(crate) segment_bytes: u64,
+    pub(crate) snapshot_every_txns: u64,
+    /// Snapshots kept; 0 keeps all.
+    pub(crate) snapshots_kept: usize,
+    pub(crate) window_bytes: usize,
+    /// Where an epoch's counter rolls over.
+    pub(crate) counter_max: Option<u32>,
+    /// One in so many elections is won by somebody else; 0 for none.
+    pub(crate) disloyal_one_in: u64,
+    /// How far clocks run apart, in parts per million.
+    pub(crate) skew_ppm: u64,
+    /// Znodes that the clients write to.
+    pub(crate) keys: u64,
+    /// Requests that a client has under way at a time.
+    pub(crate) depth: usize,
+    /// Longest time a client thinks, in milliseconds.
+    pub(crate) think_ms: u64,
+    pub(crate) session_timeout_ms: i32,
+    /// One in so many promises is held against the disk.
+    pub(crate) audit_one_in: u64,
+    /// How long things go wrong, in milliseconds.
+    pub(crate) storm_ms: u64,
+    /// Whether a minority stays broken when the storm is over.
+    pub(crate) leaves_some_broken: bool,
+    pub(crate) faults: Vec<Fault>,
+}
+
+impl Plan {
+    /// The plan of a seed.
+    pub(crate) fn draw(seed: u64) -> Self {
+        let mut dice = Chance::of(seed, 1);
+        let voters = dice.pick(&[1, 3, 3, 3, 3, 3, 5, 5]);
+        let observers = dice.pick(&[0, 0, 0, 1, 2]);
+        let (heartbeat_ms, silence_ms) = dice.pick(&[(50, 300), (50, 500), (100, 1000)]);
+        let timing = Timing {
+            heartbeat_ms,
+            silence_ms,
+            join_ms: dice.pick(&[1000, 2000, 4000]),
+            finalize_ms: dice.pick(&[10, 20, 50]),
+        };
+        let mut plan = Self {
+            seed,
+            voters,
+            observers,
+            clients: dice.within(1, 5) as usize,
+            timing,
+            tick_ms: dice.pick(&[10, 20, 25]),
+            act_us: dice.pick(&[2, 20, 20, 200, 2000]),
+            latency_us: dice.pick(&[(20, 60), (100, 300), (200, 5000), (1000, 30_000)]),
+            sync_us: dice.pick(&[50, 500, 5000, 40_000]),
+            segment_bytes: dice.pick(&[4 << 10, 4 << 10, 16 << 10]),
+            snapshot_every_txns: dice.pick(&[4, 20, 20, 60, u64::MAX]),
+            snapshots_kept: dice.pick(&[1, 1, 2, 3, 0]),
+            window_bytes: dice.pick(&[0, 300, 3000, 1 << 20]),
+            counter_max: dice.pick(&[None, None, None, Some(3), Some(10), Some(40)]),
+            disloyal_one_in: dice.pick(&[0, 0, 2, 4]),
+            skew_ppm: dice.pick(&[0, 1000, 50_000]),
+            keys: dice.within(1, 6),
+            depth: dice.within(1, 5) as usize,
+            think_ms: dice.pick(&[2, 20, 20, 100]),
+            session_timeout_ms: dice.pick(&[2000, 4000, 8000]),
+            audit_one_in: dice.pick(&[20, 100, 400]),
+            storm_ms: dice.within(1500, 6000),
+            leaves_some_broken: dice.one_in(3),
+            faults: Vec::new(),
+        };
+        // One seed in eight has a calm sea.
+        if !dice.one_in(8) {
+            plan.draw_faults(&mut Chance::of(seed, 2));
+        }
+        plan
+    }
+
+    pub(crate) fn servers(&self) -> usize {
+        self.voters + self.observers
+    }
+
+    fn draw_faults(&mut self, dice: &mut Chance) {
+        let kinds: Vec<u64> = (0..14).filter(|_| !dice.one_in(3)).collect();
+        let count = if kinds.is_empty() { 0 } else { dice.within(1, 24) };
+        for _ in 0..count {
+            let kind = dice.pick(&kinds);
+            let at = When::At(dice.within(200, self.storm_ms) * 1000 + dice.below(1000));
+            let fault = self.draw_fault(kind, at, dice);
+            self.faults.push(fault);
+        }
+        if dice.one_in(2) {
+            for _ in 0..dice.within(1, 6) {
+                let guided = self.draw_guided(dice);
+                self.faults.push(guided);
+            }
+        }
+    }
+
+    fn draw_guided(&self, dice: &mut Chance) -> Fault {
+        let promise = dice.pick(&PROMISES);
+        let often = matches!(
+            promise,
+            Promise::Propose
+                | Promise::Ack
+                | Promise::Commit
+                | Promise::SyncBegun
+                | Promise::SyncEnded
+        );
+        let nth = dice.within(1, if often { 300 } else { 12 });
+        let victim =
+            dice.pick(&[Victim::Sender, Victim::Receiver, Victim::Both, Victim::Everybody]);
+        let (death, down_ms) = (draw_death(dice), draw_down(dice));
+        let what = What::DieByRole { victim, death, down_ms };
+        Fault { when: When::After(promise, nth), what }
+    }
+
+    fn draw_fault(&self, kind: u64, when: When, dice: &mut Chance) -> Fault {
+        let all = self.servers() as u64;
+        let server = dice.below(all) as usize;
+        let other = ((server as u64 + 1 + dice.below(all.max(2) - 1)) % all) as usize;
+        let ms = dice.pick(&[20, 200, 800, 2500]) + dice.below(100);
+        let group: Vec<_> = (0..self.servers()).filter(|_| dice.one_in(2)).collect();
+        let what = match kind {
+            0 => What::BreakLink { a: server, b: other },
+            1 => What::Partition { group, ms },
+            2 => What::OneWay { from: server, to: other, ms },
+            3 => What::Bridge { bridge: server, ms },
+            4 => What::IsolateLeader { ms },
+            5 => {
+                let (death, down_ms) = (draw_death(dice), draw_down(dice));
+                What::Die { servers: vec![server], death, down_ms }
+            }
+            6 => {
+                let servers = if dice.one_in(2) { (0..self.servers()).collect() } else { group };
+                What::Die { servers, death: Death::PowerLoss, down_ms: draw_down(dice) }
+            }
+            7 => What::SlowDisk { server, sync_ms: dice.within(5, 400), ms },
+            8 => What::Pause { server, ms },
+            9 => What::WallClockJumps { server, ms: dice.below(20_000) as i64 - 10_000 },
+            10 => What::DiskError { server, calls: dice.below(40) as u32 },
+            11 => What::SlowLink { a: server, b: other, latency_ms: dice.within(5, 200), ms },
+            12 => What::ClientLosesConnection { client: dice.below(self.clients as u64) as usize },
+            _ => What::ClientVanishes { client: dice.below(self.clients as u64) as usize },
+        };
+        Fault { when, what }
+    }
+}
+
+fn draw_death(dice: &mut Chance) -> Death {
+    if dice.one_in(2) { Death::Kill } else { Death::PowerLoss }
+}
+
+fn draw_down(dice: &mut Chance) -> u64 {
+    dice.pick(&[5, 50, 300, 1500]) + dice.below(50)
+}

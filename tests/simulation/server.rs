@@ -1,0 +1,311 @@
+//! One simulated server: the machines that run in production, each with its inbox, and what it
+//! wants done in the order it said. Nothing is performed here.
+
+use crate::disk::SharedDisk;
+use crate::plan::Plan;
+use ostler_core::log::snapshot::{Reader, Writer};
+use ostler_core::log::transfer::{Sink, Source};
+use ostler_core::log::{Log, LogError, LogSettings};
+use ostler_core::rooms::connection::Connection;
+use ostler_core::rooms::log_writer::LogWriter;
+use ostler_core::rooms::peer::Peer;
+use ostler_core::rooms::pipeline::{Pipeline, PipelineSettings};
+use ostler_core::rooms::session_sweeper::SessionSweeper;
+use ostler_core::rooms::tree_store::{Attached, Schedule, TreeStore, View};
+use ostler_core::rooms::watch_fanout::{Parcel, WatchFanout};
+use ostler_core::rooms::{Machine, Now};
+use ostler_core::tree::{Effects, Loader, Rules, Tree, Txn};
+use ostler_core::types::{ConnectionId, ServerId, SessionId, Zxid};
+use ostler_core::wire::txn;
+use ostler_core::zab::quorum::Membership;
+use ostler_core::zab::{Proposal, Recovered};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+
+/// The rooms of a server that have something to do of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    Peer,
+    Pipeline,
+    Log,
+    Tree,
+    Fanout,
+    Sweeper,
+    Snapshot,
+}
+
+/// A machine in its room: what has come, and what it wants done.
+pub(crate) struct Room<M: Machine> {
+    pub(crate) machine: M,
+    pub(crate) inbox: VecDeque<M::Input>,
+    pub(crate) outbox: VecDeque<M::Effect>,
+    /// Its next act is on the agenda.
+    pub(crate) is_awake: bool,
+}
+
+impl<M: Machine> Room<M> {
+    fn new(machine: M) -> Self {
+        Self { machine, inbox: VecDeque::new(), outbox: VecDeque::new(), is_awake: false }
+    }
+
+    /// The next effect to perform, after a step if there is none yet.
+    pub(crate) fn next(&mut self, now: Now) -> Option<M::Effect> {
+        if self.outbox.is_empty() {
+            let input = self.inbox.pop_front()?;
+            let mut effects = Vec::new();
+            self.machine.step(now, input, &mut effects);
+            self.outbox.extend(effects);
+        }
+        self.outbox.pop_front()
+    }
+
+    /// Whether it takes up work that it had not taken up before.
+    pub(crate) fn begins(&mut self) -> bool {
+        let has_work = !self.inbox.is_empty() || !self.outbox.is_empty();
+        has_work && !std::mem::replace(&mut self.is_awake, true)
+    }
+}
+
+/// The tree as one thread sees it.
+#[derive(Clone)]
+pub(crate) struct Shown(Rc<RefCell<Tree>>);
+
+impl View for Shown {
+    fn write<R>(&self, f: impl FnOnce(&mut Tree) -> R) -> R {
+        f(&mut self.0.borrow_mut())
+    }
+
+    fn read<R>(&self, f: impl FnOnce(&Tree) -> R) -> R {
+        f(&self.0.borrow())
+    }
+}
+
+/// What the snapshot writer is told.
+pub(crate) enum SnapshotWork {
+    Begin(Zxid),
+    Slice(Vec<u8>),
+    End,
+    Abandon,
+    Open(ServerId),
+    Read(ServerId),
+    Close(ServerId),
+    Receive(Zxid),
+    Received(Vec<u8>, bool),
+    Load(Zxid),
+}
+
+/// The snapshot writer's files.
+#[derive(Default)]
+pub(crate) struct SnapshotDesk {
+    pub(crate) inbox: VecDeque<SnapshotWork>,
+    pub(crate) is_awake: bool,
+    pub(crate) writing: Option<(Zxid, Writer<SharedDisk>)>,
+    pub(crate) sources: BTreeMap<ServerId, Source<SharedDisk>>,
+    pub(crate) sink: Option<Sink<SharedDisk>>,
+}
+
+impl SnapshotDesk {
+    /// As [`Room::begins`].
+    pub(crate) fn begins(&mut self) -> bool {
+        !self.inbox.is_empty() && !std::mem::replace(&mut self.is_awake, true)
+    }
+}
+
+/// What a connection is handed by other rooms.
+pub(crate) enum Post {
+    Parcel(Parcel),
+    Attached(Attached),
+    Kick,
+}
+
+/// One accepted connection.
+pub(crate) struct Seat {
+    pub(crate) machine: Connection,
+    pub(crate) wire: u64,
+    pub(crate) posts: VecDeque<Post>,
+    pub(crate) unread: Vec<u8>,
+    pub(crate) is_closing: bool,
+}
+
+/// One life of a server.
+pub(crate) struct Rooms {
+    pub(crate) peer: Room<Peer>,
+    pub(crate) pipeline: Room<Pipeline>,
+    pub(crate) log_writer: Room<LogWriter>,
+    pub(crate) log: Log<SharedDisk>,
+    /// The log waits for the disk.
+    pub(crate) is_syncing: bool,
+    pub(crate) tree: Room<TreeStore<Shown>>,
+    pub(crate) fanout: Room<WatchFanout>,
+    pub(crate) sweeper: Room<SessionSweeper>,
+    pub(crate) snapshot: SnapshotDesk,
+    pub(crate) view: Shown,
+    /// Every event up to here has been posted.
+    pub(crate) delivered: Zxid,
+    pub(crate) seats: BTreeMap<ConnectionId, Seat>,
+    pub(crate) heard: BTreeMap<SessionId, u64>,
+}
+
+/// See the module.
+pub(crate) struct Server {
+    pub(crate) id: ServerId,
+    /// Counts starts; what belongs to an earlier one is void.
+    pub(crate) life: u64,
+    pub(crate) disk: SharedDisk,
+    pub(crate) rooms: Option<Rooms>,
+    pub(crate) paused_until_us: u64,
+    /// Parts per million that its clock runs faster.
+    pub(crate) skew_ppm: i64,
+    pub(crate) wall_offset_ms: i64,
+    pub(crate) sync_us: u64,
+    pub(crate) connections: u64,
+    /// The machine is without power, so its links fall silent instead of breaking.
+    pub(crate) is_dark: bool,
+}
+
+impl Server {
+    pub(crate) fn now(&self, now_us: u64) -> Now {
+        let ran_us = now_us as i128 * (1_000_000 + i128::from(self.skew_ppm)) / 1_000_000;
+        let mono_ms = (ran_us / 1000) as u64;
+        Now { mono_ms, wall_ms: 1_700_000_000_000 + self.wall_offset_ms + mono_ms as i64 }
+    }
+
+    pub(crate) fn is_paused(&self, now_us: u64) -> bool {
+        now_us < self.paused_until_us
+    }
+}
+
+/// What recovery gives: the rooms, and the history that was replayed into the tree.
+pub(crate) struct Recovery {
+    pub(crate) rooms: Rooms,
+    pub(crate) snapshot: Zxid,
+    pub(crate) replayed: Vec<Proposal>,
+    pub(crate) recovered: Recovered,
+}
+
+const RULES: Rules = Rules { extended_types: false, enforce_quota: false, skip_acl: false };
+/// Spreads the tree's index; trees with different ones behave the same.
+const HASH_SEED: u64 = 7;
+
+/// Opens a log.
+pub(crate) fn open(
+    disk: SharedDisk,
+    plan: &Plan,
+    id: ServerId,
+) -> Result<(Log<SharedDisk>, ostler_core::log::Recovered), LogError> {
+    let mut directory = [0; 16];
+    directory[0] = id.0 as u8;
+    let segment_bytes = plan.segment_bytes;
+    Log::open(disk, LogSettings { segment_bytes, server: id, directory })
+}
+
+/// From the disk to rooms that are ready, as a server's start does it.
+pub(crate) fn recover(
+    disk: &SharedDisk,
+    plan: &Plan,
+    id: ServerId,
+    membership: &Membership,
+    first_serial: u64,
+) -> Result<Recovery, LogError> {
+    let (mut log, found) = open(disk.share(), plan, id)?;
+    let mut tree = load(disk, found.snapshot)?;
+    let is_alone = plan.servers() == 1;
+    let committed = if is_alone { found.last_zxid } else { found.committed };
+    let (replayed, time_ms) = replay(&mut log, &mut tree, committed)?;
+    let recovered = Recovered {
+        accepted: found.accepted,
+        current: found.current,
+        last: found.last_zxid,
+        time_ms,
+        committed,
+        delivered: tree.last_applied(),
+    };
+    let mut pipeline = Pipeline::new(PipelineSettings {
+        me: id,
+        membership: membership.clone(),
+        timing: plan.timing,
+        recovered,
+        window_bytes: if is_alone { 0 } else { plan.window_bytes },
+        first_serial,
+    });
+    if let Some(counter_max) = plan.counter_max {
+        pipeline.roll_over_at(counter_max);
+    }
+    let schedule = Schedule {
+        snapshot_every_txns: plan.snapshot_every_txns,
+        snapshot_every_bytes: u64::MAX,
+        never_used_ms: 0,
+        reap_max: 10,
+    };
+    let view = Shown(Rc::new(RefCell::new(tree)));
+    let store = TreeStore::new(view.clone(), schedule, replayed.len() as u64);
+    let sweep_ms = sweep_ms(plan);
+    let rooms = Rooms {
+        peer: Room::new(Peer::new(id, membership.clone(), plan.timing)),
+        pipeline: Room::new(pipeline),
+        log_writer: Room::new(LogWriter::default()),
+        log,
+        is_syncing: false,
+        tree: Room::new(store),
+        fanout: Room::new(WatchFanout::new(HASH_SEED)),
+        sweeper: Room::new(SessionSweeper::new(sweep_ms as u32, touch_ms(plan) * 2)),
+        snapshot: SnapshotDesk::default(),
+        view,
+        delivered: Zxid::ZERO,
+        seats: BTreeMap::new(),
+        heard: BTreeMap::new(),
+    };
+    let snapshot = found.snapshot.unwrap_or_default();
+    Ok(Recovery { rooms, snapshot, replayed, recovered })
+}
+
+/// Width of the sweeper's buckets, in milliseconds.
+pub(crate) fn sweep_ms(plan: &Plan) -> u64 {
+    (plan.session_timeout_ms as u64 / 20).max(100)
+}
+
+/// How often connections tell the sweeper whom they heard, in milliseconds.
+pub(crate) fn touch_ms(plan: &Plan) -> u64 {
+    (sweep_ms(plan) / 4).max(25)
+}
+
+/// The tree of a snapshot, or an empty one.
+pub(crate) fn load(disk: &SharedDisk, snapshot: Option<Zxid>) -> Result<Tree, LogError> {
+    let Some(zxid) = snapshot else { return Ok(Tree::new(RULES, HASH_SEED)) };
+    let mut reader = Reader::open(disk.share(), zxid)?;
+    let mut loader = Loader::new(RULES, HASH_SEED);
+    while let Some(chunk) = reader.chunk()? {
+        loader.feed(&chunk).unwrap_or_else(|e| panic!("the snapshot at {zxid}: {e}"));
+    }
+    Ok(loader.finish(zxid).unwrap_or_else(|e| panic!("the snapshot at {zxid}: {e}")))
+}
+
+fn replay(
+    log: &mut Log<SharedDisk>,
+    tree: &mut Tree,
+    committed: Zxid,
+) -> Result<(Vec<Proposal>, i64), LogError> {
+    let (mut replayed, mut last_ms) = (Vec::new(), 0);
+    let mut effects = Effects::default();
+    let after = tree.last_applied();
+    log.replay(after, &mut |entry| {
+        last_ms = entry.time_ms;
+        if entry.zxid > committed {
+            return Ok(());
+        }
+        let payload = txn::decode(entry.payload).expect("the log holds what was encoded by us");
+        let txn = Txn {
+            zxid: entry.zxid,
+            time_ms: entry.time_ms,
+            session: payload.session,
+            ids: &payload.ids,
+            op: payload.op,
+        };
+        tree.apply(&txn, &mut effects);
+        effects.clear();
+        replayed.push(entry.to_proposal());
+        Ok(())
+    })?;
+    Ok((replayed, last_ms))
+}

@@ -1,0 +1,142 @@
+//! The snapshot writer's work: files, and nothing decided.
+
+use crate::server::{SnapshotWork, load};
+use crate::world::World;
+use ostler_core::log::LogError;
+use ostler_core::log::snapshot::Writer;
+use ostler_core::log::transfer::{Sink, Source};
+use ostler_core::rooms::{log_writer, pipeline, tree_store};
+use ostler_core::types::ServerId;
+
+/// How much of a snapshot is sent at a time, in bytes: small, so that it takes several pieces.
+const PIECE_BYTES: usize = 700;
+
+impl World {
+    pub(crate) fn perform_snapshot(&mut self, server: usize, work: SnapshotWork) {
+        match work {
+            SnapshotWork::Open(learner) => self.open_source(server, learner),
+            SnapshotWork::Read(learner) => self.read_source(server, learner),
+            SnapshotWork::Close(learner) => {
+                self.rooms(server).snapshot.sources.remove(&learner);
+            }
+            SnapshotWork::Receive(zxid) => {
+                let disk = self.servers[server].disk.share();
+                match Sink::create(disk, zxid) {
+                    Ok(sink) => self.rooms(server).snapshot.sink = Some(sink),
+                    Err(error) => self.snapshot_failed(server, &error),
+                }
+            }
+            SnapshotWork::Received(bytes, last) => self.write_sink(server, &bytes, last),
+            SnapshotWork::Load(zxid) => match load(&self.servers[server].disk, Some(zxid)) {
+                Ok(tree) => {
+                    self.tell_tree(server, tree_store::Input::Replaced(Box::new(tree)));
+                }
+                Err(error) => self.snapshot_failed(server, &error),
+            },
+            SnapshotWork::Begin(_)
+            | SnapshotWork::Slice(_)
+            | SnapshotWork::End
+            | SnapshotWork::Abandon => self.take_snapshot(server, work),
+        }
+    }
+
+    fn open_source(&mut self, server: usize, learner: ServerId) {
+        let disk = self.servers[server].disk.share();
+        if let Ok(Some(source)) = Source::open(disk) {
+            self.tally.count("snapshots sent", 1);
+            self.rooms(server).snapshot.sources.insert(learner, source);
+            self.read_source(server, learner);
+        } else {
+            self.tell_pipeline(server, pipeline::Input::SnapshotUnreadable(learner));
+        }
+    }
+
+    fn read_source(&mut self, server: usize, learner: ServerId) {
+        let desk = &mut self.rooms(server).snapshot;
+        let Some(source) = desk.sources.get_mut(&learner) else { return };
+        let zxid = source.zxid();
+        if let Ok((piece, last)) = source.next(PIECE_BYTES) {
+            if last {
+                desk.sources.remove(&learner);
+            }
+            let bytes = piece.into();
+            let read = pipeline::Input::SnapshotRead { learner, zxid, bytes, last };
+            self.tell_pipeline(server, read);
+        } else {
+            desk.sources.remove(&learner);
+            self.tell_pipeline(server, pipeline::Input::SnapshotUnreadable(learner));
+        }
+    }
+
+    fn write_sink(&mut self, server: usize, bytes: &[u8], last: bool) {
+        let desk = &mut self.rooms(server).snapshot;
+        let Some(mut sink) = desk.sink.take() else { return };
+        if let Err(error) = sink.write(bytes) {
+            return self.snapshot_failed(server, &error);
+        }
+        if !last {
+            desk.sink = Some(sink);
+            return;
+        }
+        match sink.publish() {
+            Ok(zxid) => self.tell_pipeline(server, pipeline::Input::SnapshotInstalled(zxid)),
+            Err(error) => self.snapshot_failed(server, &error),
+        }
+    }
+
+    /// A server that cannot keep what it is sent stops, as it does when the log fails.
+    fn snapshot_failed(&mut self, server: usize, error: &LogError) {
+        assert!(matches!(error, LogError::Disk(_)), "server {server}: {error}");
+        self.tally.count("disk errors", 1);
+        self.die_of_disk(server);
+    }
+
+    fn take_snapshot(&mut self, server: usize, work: SnapshotWork) {
+        let report = match self.try_snapshot(server, work) {
+            Ok(report) => report,
+            Err(_) => {
+                if let Some((_, writer)) = self.rooms(server).snapshot.writing.take() {
+                    // What is left of it goes with the next start.
+                    let _ = writer.abandon();
+                }
+                tree_store::Input::SnapshotFailed
+            }
+        };
+        self.tell_tree(server, report);
+    }
+
+    fn try_snapshot(
+        &mut self,
+        server: usize,
+        work: SnapshotWork,
+    ) -> Result<tree_store::Input, LogError> {
+        let disk = self.servers[server].disk.share();
+        let desk = &mut self.rooms(server).snapshot;
+        match work {
+            SnapshotWork::Begin(zxid) => desk.writing = Some((zxid, Writer::create(disk, zxid)?)),
+            SnapshotWork::Slice(slice) => {
+                let (_, writer) = desk.writing.as_mut().expect("a slice follows its beginning");
+                writer.chunk(&slice)?;
+            }
+            SnapshotWork::End => {
+                let (zxid, writer) = desk.writing.take().expect("an end follows its beginning");
+                writer.publish()?;
+                self.tell_log(server, log_writer::Input::SnapshotPublished(zxid));
+                return Ok(tree_store::Input::SnapshotDone);
+            }
+            SnapshotWork::Abandon => {
+                if let Some((_, writer)) = desk.writing.take() {
+                    writer.abandon()?;
+                }
+                return Ok(tree_store::Input::SnapshotFailed);
+            }
+            SnapshotWork::Open(_)
+            | SnapshotWork::Read(_)
+            | SnapshotWork::Close(_)
+            | SnapshotWork::Receive(_)
+            | SnapshotWork::Received(..)
+            | SnapshotWork::Load(_) => unreachable!("no part of taking a snapshot"),
+        }
+        Ok(tree_store::Input::SliceTaken)
+    }
+}
