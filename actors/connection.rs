@@ -98,7 +98,7 @@ impl Talk {
             if self.flush().is_err() {
                 return;
             }
-            if self.stalled && self.unsent.len() < CONNECTION_OUTPUT_BYTES_MAX {
+            if self.may_go_on() {
                 self.offer_unread();
                 continue;
             }
@@ -162,6 +162,11 @@ impl Talk {
             wake = writable => wake,
             wake = late => wake,
         }
+    }
+
+    /// Whether requests that were left over can be dealt with now.
+    fn may_go_on(&self) -> bool {
+        self.stalled && self.unsent.len() < CONNECTION_OUTPUT_BYTES_MAX && self.machine.has_room()
     }
 
     /// Flow control: a socket is not read while too much of what it sent is under way, or while
@@ -257,7 +262,8 @@ impl Talk {
     }
 
     fn collect(&mut self) {
-        if self.take_posts() && !self.unread.is_empty() {
+        // What was left over goes on when there is room: see `may_go_on`.
+        if self.take_posts() && !self.unread.is_empty() && !self.stalled {
             self.offer_unread();
         }
     }

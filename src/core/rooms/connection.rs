@@ -73,8 +73,9 @@ pub struct Output {
     pub revalidates: bool,
     /// Proofs of identity that were refused.
     pub auth_failed: u32,
-    /// Whole requests were left over because the client fetches its replies too slowly: offer
-    /// them again when there is less to send.
+    /// Whole requests were left over, because the client fetches its replies too slowly or has
+    /// too much under way: offer them again when there is less to send and
+    /// [`Connection::has_room`].
     pub stalled: bool,
     /// Close the socket once the bytes are out.
     pub close: bool,
@@ -161,6 +162,11 @@ impl Connection {
         self.flight.is_full()
     }
 
+    /// Whether enough has come back for requests that were left over to be taken in.
+    pub fn has_room(&self) -> bool {
+        self.flight.has_room()
+    }
+
     /// Whether it has asked for a watch. Only then [`Self::handed`] matters.
     pub fn is_watching(&self) -> bool {
         self.watching
@@ -219,8 +225,9 @@ impl Connection {
         if !matches!(self.phase, Phase::Closing) {
             let end = frames.end_within(served);
             self.ahead = served - end.requests;
-            out.stalled |= served < frames.requests.len();
-            if out.stalled || !frames.broken {
+            let left_over = served < frames.requests.len();
+            out.stalled |= left_over;
+            if left_over || !frames.broken {
                 return end.bytes;
             }
             self.phase = Phase::Closing;
@@ -229,17 +236,19 @@ impl Connection {
         input.len()
     }
 
-    /// Deals with as many requests as the output has room for; returns how many.
+    /// Deals with as many requests as there is room for, in the output and under way: one client's
+    /// requests must not stand in thousands before another's. Returns how many.
     fn serve<V: View>(&mut self, decoded: &[Decoded<'_>], view: &V, out: &mut Output) -> usize {
         let mut rest = decoded;
         let mut items = Vec::new();
         while let Some((first, others)) = rest.split_first() {
             if matches!(self.phase, Phase::Closing)
                 || out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX
+                || self.is_full()
             {
                 break;
             }
-            if self.in_flight() == 0 && items.is_empty() {
+            if self.in_flight() == 0 {
                 let run = rest.iter().take_while(|(_, request, _)| self.is_local(request)).count();
                 if run > 0
                     && let Some(answered) = self.answer_here(&rest[..run], view, out)
@@ -334,7 +343,7 @@ impl Connection {
                     // Answered already; it travels to tell the fan-out by which identities the
                     // events of this connection are judged from here on.
                     out.asked.push(asked);
-                    items.push(Item { xid: *xid, body: travel() });
+                    self.depart(Item { xid: *xid, body: travel() }, items);
                 }
                 return;
             }
@@ -371,7 +380,12 @@ impl Connection {
             Request::Ping | Request::WhoAmI | Request::Sasl(_) | Request::Malformed => travel(),
         };
         out.asked.push(asked);
-        items.push(Item { xid: *xid, body });
+        self.depart(Item { xid: *xid, body }, items);
+    }
+
+    fn depart(&mut self, item: Item, items: &mut Vec<Item>) {
+        self.flight.depart(item.body.bytes());
+        items.push(item);
     }
 
     fn authenticate(&mut self, xid: Xid, scheme: &str, auth: &[u8], out: &mut Output) {
@@ -430,14 +444,10 @@ impl Connection {
         Bytes::from(payload)
     }
 
-    fn submit(&mut self, items: Vec<Item>, out: &mut Output) {
-        if items.is_empty() {
-            return;
+    fn submit(&self, items: Vec<Item>, out: &mut Output) {
+        if !items.is_empty() {
+            out.submissions.push(Submission { sender: self.sender.clone(), items });
         }
-        if matches!(self.phase, Phase::Open | Phase::Closing) {
-            items.iter().for_each(|item| self.flight.depart(item.body.bytes()));
-        }
-        out.submissions.push(Submission { sender: self.sender.clone(), items });
     }
 }
 

@@ -15,8 +15,10 @@ pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 pub const APPLY_BATCH_MAX: usize = 64;
 /// Znodes written per slice of a background snapshot.
 pub const SNAPSHOT_SLICE_ZNODES: usize = 512;
-/// Requests of one connection that may be in flight behind its socket.
-pub const CONNECTION_REQUESTS_IN_FLIGHT_MAX: usize = 4096;
+/// Requests of one connection that may be in flight behind its socket. They all stand before the
+/// next client's request, so this many is what one client can make another wait for; a thousand
+/// keep the disk busy all the same.
+pub const CONNECTION_REQUESTS_IN_FLIGHT_MAX: usize = 1024;
 /// Bytes of one connection's requests that may be in flight behind its socket.
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 8 << 20;
 /// Writes of one session whose outcomes are kept for a client that sends them again.

@@ -37,4 +37,11 @@ impl Flight {
         self.count() >= CONNECTION_REQUESTS_IN_FLIGHT_MAX
             || self.bytes >= CONNECTION_BYTES_IN_FLIGHT_MAX
     }
+
+    /// Whether what was left over is worth offering again: it is decoded anew each time, so not
+    /// for every few requests that land.
+    pub(super) fn has_room(&self) -> bool {
+        self.count() <= CONNECTION_REQUESTS_IN_FLIGHT_MAX / 2
+            && self.bytes <= CONNECTION_BYTES_IN_FLIGHT_MAX / 2
+    }
 }

@@ -506,6 +506,43 @@ fn requests_under_way_are_counted_by_number_and_by_bytes() {
     }
 }
 
+/// However much one read of the socket gave: the rest waits until half of the room is free again,
+/// and goes on in the middle of a frame.
+#[test]
+fn no_more_is_let_in_than_may_be_under_way() {
+    let view = shown();
+    let window = CONNECTION_REQUESTS_IN_FLIGHT_MAX;
+    let last = i32::try_from(3 * window).unwrap();
+    let half = last / 2;
+    for codec in BOTH {
+        let mut connection = open(codec, &view);
+        let frames = [1..half, half..last].map(|xids| {
+            let asked: Vec<_> = xids.map(|xid| (xid, write())).collect();
+            asked.chunks(window).flat_map(|some| requests(codec, some)).collect::<Vec<u8>>()
+        });
+        let mut unread = frames.concat();
+        let mut submitted = vec![];
+        loop {
+            let mut out = Output::default();
+            let consumed = connection.receive(&unread, &view, &mut out);
+            unread.drain(..consumed);
+            let items = out.submissions.iter().flat_map(|submission| &submission.items);
+            submitted.extend(items.map(|item| item.xid.0));
+            assert!(connection.in_flight() <= window, "{codec:?}");
+            if !out.stalled {
+                break;
+            }
+            assert!(connection.is_full() && !connection.has_room());
+            connection.answered(window / 2 - 1, &mut Output::default());
+            assert!(!connection.has_room());
+            connection.answered(1, &mut Output::default());
+            assert!(connection.has_room());
+        }
+        assert!(unread.is_empty());
+        assert_eq!(submitted, (1..last).collect::<Vec<_>>(), "{codec:?}");
+    }
+}
+
 #[test]
 fn answers_are_in_the_protocol_of_the_question() {
     let view = shown();
