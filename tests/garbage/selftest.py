@@ -146,7 +146,7 @@ def run(port, target, fault, attack):
             if fault == "changes":
                 # A baseline that is judged would fail already: its answers are changed too.
                 time.sleep(1)
-                test.baseline = test.witness.measure()
+                test.baseline = test.busy = test.witness.measure()
             else:
                 test.measure_baseline()
             test.attack(fault, attack)

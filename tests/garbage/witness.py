@@ -53,6 +53,9 @@ class Report:
         self.delays = sorted(delays)
         self.wrong = wrong
 
+    def __add__(self, later):
+        return Report(self.delays + later.delays, self.wrong + later.wrong)
+
     def quantile(self, share):
         if not self.delays:
             return 0.0
