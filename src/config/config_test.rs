@@ -65,7 +65,16 @@ fn a_misspelt_variable_is_refused_and_a_stranger_is_not() {
     let environment = variables(&[("OSTLER__CLIENT__PROT", "1"), ("OSTLER_BIN", "/bin/x")]);
     let told = load(Layer::default(), environment, Layer::default()).unwrap_err().to_string();
     let expected = "the environment: OSTLER__CLIENT__PROT: there is no such key; \
-                    did you mean `client.port`?";
+                    did you mean `OSTLER__CLIENT__PORT`?";
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn a_value_of_the_environment_that_does_not_fit_is_named_as_its_variable() {
+    let environment = variables(&[("OSTLER__CLIENT__PORT", "none")]);
+    let told = load(Layer::default(), environment, Layer::default()).unwrap_err().to_string();
+    let expected = "the environment: OSTLER__CLIENT__PORT: `none` does not fit: \
+                    port on which clients are awaited; write a whole number from 1 to 65535";
     assert_eq!(told, expected);
 }
 

@@ -89,12 +89,25 @@ pub(crate) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
-/// What to do about a key of ours that does not exist.
+/// What to do about a key of ours that does not exist, in a file.
 pub(crate) fn remedy_for_unknown(name: &str) -> String {
+    remedy_for_unknown_written(name, str::to_owned)
+}
+
+/// The same where keys are `written` otherwise.
+pub(crate) fn remedy_for_unknown_written(name: &str, written: fn(&str) -> String) -> String {
     match nearest(name, KEYS.iter().map(|key| key.name)) {
-        Some(key) => format!("did you mean `{key}`?"),
+        Some(key) => format!("did you mean `{}`?", written(key)),
         None => "remove it; config/ostler.toml has every key".to_owned(),
     }
+}
+
+/// The place of values that variables of the environment gave.
+pub(crate) const ENVIRONMENT: &str = "the environment";
+
+/// The variable that sets the key of this name.
+pub(crate) fn variable(name: &str) -> String {
+    format!("OSTLER__{}", name.replace('.', "__").to_uppercase())
 }
 
 /// The known name that `name` was most likely meant to be, if any is near enough.
@@ -129,7 +142,8 @@ impl Key {
         };
         let place = value.origin().unwrap_or("the configuration");
         let what = format!("`{value}` does not fit: {}", self.meaning);
-        (!fits).then(|| Problem::new(place, self.name, what, self.remedy()))
+        let name = if place == ENVIRONMENT { variable(self.name) } else { self.name.to_owned() };
+        (!fits).then(|| Problem::new(place, name, what, self.remedy()))
     }
 
     /// How a right value looks.

@@ -209,9 +209,8 @@ fn unknown_variables(environment: &Environment) -> Vec<Problem> {
     names.sort();
     names.retain(|name| keys::find(name).is_none());
     let told = |name: &String| {
-        let variable = format!("OSTLER__{}", name.replace('.', "__").to_uppercase());
-        let remedy = keys::remedy_for_unknown(name);
-        Problem::new("the environment", variable, "there is no such key", remedy)
+        let remedy = keys::remedy_for_unknown_written(name, keys::variable);
+        Problem::new(keys::ENVIRONMENT, keys::variable(name), "there is no such key", remedy)
     };
     names.iter().map(told).collect()
 }
