@@ -24,6 +24,10 @@ mod facts_test;
 mod model_test;
 #[cfg(test)]
 mod once_test;
+#[cfg(test)]
+mod plain_test;
+#[cfg(test)]
+mod snapshot_test;
 
 pub use loader::{Loader, SnapshotError};
 pub use read::{Children, PREFETCH_MAX};
