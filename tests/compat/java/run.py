@@ -29,7 +29,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", choices=launcher.KINDS, default="ostler")
     parser.add_argument("--port", type=int, default=21150)
-    parser.add_argument("--seconds", type=int, default=500, help="bound on the whole run")
+    parser.add_argument("--seconds", type=int, default=450, help="bound on the whole run")
     parser.add_argument("--prepare", action="store_true", help="only fetch and compile")
     parser.add_argument("maven", nargs="*", help="arguments for Maven")
     options = parser.parse_args()

@@ -40,7 +40,7 @@ def main():
     parser.add_argument("--port", type=int, default=21100)
     parser.add_argument("--size", type=int, default=1, help="servers in the cluster")
     parser.add_argument("--all", action="store_true", help="run what the list excludes as well")
-    parser.add_argument("--seconds", type=int, default=480, help="bound on the whole run")
+    parser.add_argument("--seconds", type=int, default=450, help="bound on the whole run")
     parser.add_argument("--prepare", action="store_true", help="only fetch what is needed")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     options = parser.parse_args()
