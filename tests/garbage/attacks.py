@@ -283,10 +283,17 @@ def never_reads(target, growth_bytes_max):
     path = b"/large-%d" % target.rng.randrange(1 << 30)
     setter.sendall(e.request(1, e.CREATE, e.create(path, bytes(200_000), flags=1)))
     frame(setter)
-    before = target.resident_bytes()
-    connection = target.shaken()
-    connection.setblocking(False)
     burst = e.request(1, e.GET_DATA, e.path_watch(path)) * 10_000
+    complaints = floods(target, target.shaken, burst, growth_bytes_max)
+    setter.close()
+    return complaints
+
+
+def floods(target, shaken, burst, growth_bytes_max):
+    """Sends what is taken of a burst by a fresh connection that reads no answer."""
+    before = target.resident_bytes()
+    connection = shaken()
+    connection.setblocking(False)
     sent = 0
     deadline = time.monotonic() + 5
     while sent < len(burst) and time.monotonic() < deadline:
@@ -299,7 +306,6 @@ def never_reads(target, growth_bytes_max):
     time.sleep(1)
     growth = target.resident_bytes() - before
     connection.close()
-    setter.close()
     if growth > growth_bytes_max:
         return [f"unread answers made the server grow by {growth >> 20} MiB"]
     return []

@@ -8,7 +8,8 @@ by the same witness, which speaks ZooKeeper's protocol.
 import struct
 import time
 
-from attacks import ANSWER_SECONDS, SESSIONLESS_SECONDS, _all_close, _send, closed_within
+from attacks import (
+    ANSWER_SECONDS, SESSIONLESS_SECONDS, _all_close, _send, closed_within, floods)
 
 MAGIC = b"OSTLER"
 VERSION = 2
@@ -269,26 +270,10 @@ def never_reads(target, growth_bytes_max):
     setter.sendall(framed(batch([request(1, WRITE, create)])))
     if _answer(body_of(setter)) != (1, 0):
         return ["a good create was not answered"]
-    before = target.resident_bytes()
-    connection = shaken(target)
-    connection.setblocking(False)
     burst = framed(batch([get_data(xid, path) for xid in range(1, FRAME_REQUESTS_MAX)])) * 20
-    sent = 0
-    deadline = time.monotonic() + 5
-    while sent < len(burst) and time.monotonic() < deadline:
-        try:
-            sent += connection.send(burst[sent:sent + 65536])
-        except BlockingIOError:
-            time.sleep(0.05)
-        except OSError:
-            break
-    time.sleep(1)
-    growth = target.resident_bytes() - before
-    connection.close()
+    complaints = floods(target, lambda: shaken(target), burst, growth_bytes_max)
     setter.close()
-    if growth > growth_bytes_max:
-        return [f"unread native answers made the server grow by {growth >> 20} MiB"]
-    return []
+    return complaints
 
 
 ATTACKS = (
