@@ -9,6 +9,23 @@
 //! In Ostler's own it is asked again, and each write takes effect once: see
 //! [`ClientOptions::exactly_once`].
 //!
+//! ```no_run
+//! use ostler::client::{Client, ClientError, ClientOptions, CreateOptions, Kind, WatchMode};
+//!
+//! # async fn example() -> Result<(), ClientError> {
+//! let client = Client::connect("127.0.0.1:2181", ClientOptions::default()).await?;
+//! let mut changes = client.watch("/stable", WatchMode::PersistentRecursive).await?;
+//! let horse = CreateOptions::of(Kind::Ephemeral).sequential();
+//! let (path, _) = client.create("/stable/horse-", Some(b"grey"), &horse).await?;
+//! while let Some(change) = changes.next().await {
+//!     println!("{} {}", change.kind.name(), change.path);
+//! }
+//! client.delete(&path, -1).await?;
+//! client.close().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! This module must build without the server. It holds no recipes and prints nothing.
 
 mod address;
