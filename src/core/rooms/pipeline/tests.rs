@@ -1,8 +1,9 @@
 //! Pipelines by themselves, and three of them with the links between them.
 
 use super::*;
-use crate::types::{AuthId, Epoch};
-use crate::wire::Codec;
+use crate::tree::{self, Rules, Tree, Txn};
+use crate::types::{AclEntry, AuthId, Create, CreateVariant, Epoch, Once, Op, Outcome, Perms};
+use crate::wire::{Codec, txn};
 use crate::zab::io::Timing;
 use crate::zab::quorum::{Ensemble, Membership, Role};
 use crate::zab::{LogOrder, Recovered};
@@ -176,6 +177,8 @@ struct Trio {
     kicked: Vec<(ServerId, ConnectionId)>,
     /// All transactions that each tree was given.
     applied: BTreeMap<ServerId, Vec<Zxid>>,
+    /// The same with what is in them.
+    history: BTreeMap<ServerId, Vec<Proposal>>,
     now: Now,
 }
 
@@ -192,6 +195,7 @@ impl Trio {
             answered: Vec::new(),
             kicked: Vec::new(),
             applied: BTreeMap::new(),
+            history: BTreeMap::new(),
             now: NOW,
         };
         trio.inbox.extend(ids.map(|id| (id, Input::Start)));
@@ -243,6 +247,7 @@ impl Trio {
             Effect::Commit(batch) => batch.into_iter().for_each(|committed| {
                 if let CommittedBody::Txn(proposal) = &committed.body {
                     self.applied.entry(id).or_default().push(proposal.zxid);
+                    self.history.entry(id).or_default().push(proposal.clone());
                 }
                 if committed.sender.is_some() {
                     let txn = matches!(committed.body, CommittedBody::Txn(_));
@@ -303,6 +308,77 @@ fn writes_under_way_when_the_leader_dies_are_answered_once_and_in_order() {
         assert_eq!(applied.len(), 3, "each write once, after {steps} steps: {applied:?}");
         assert_eq!(applied, &trio.applied[&ServerId(2)]);
     }
+}
+
+/// Writes with the numbers from 1 on, each of which makes a numbered znode.
+fn numbered_creates(session: SessionId) -> Vec<ItemBody> {
+    let payload = |xid| {
+        let acl = vec![AclEntry { perms: Perms::ALL, scheme: "world", id: "anyone" }];
+        let (variant, flags) = (CreateVariant::Plain, 2);
+        let create = Create { path: "/n-", data: None, acl, flags, ttl_ms: 0, variant };
+        let mut payload = Vec::new();
+        let once = Once { xid: Xid(xid), heard: Xid(0) };
+        txn::encode_once(session, once, &[], &Op::Create(create), &mut payload);
+        ItemBody::Write(payload.into())
+    };
+    (1..=4).map(payload).collect()
+}
+
+/// What a tree says to each of these.
+fn outcomes(history: &[Proposal]) -> Vec<Outcome> {
+    let mut tree = Tree::new(Rules::default(), 1);
+    let apply = |proposal: &Proposal| {
+        let payload = txn::decode(&proposal.payload).unwrap();
+        let (once, ids) = (payload.once(), &payload.ids[..]);
+        let Proposal { zxid, time_ms, .. } = *proposal;
+        let txn = Txn { zxid, time_ms, session: payload.session, ids, op: payload.op };
+        tree.apply_once(&txn, once, &mut tree::Effects::default()).1
+    };
+    history.iter().map(apply).collect()
+}
+
+#[test]
+fn writes_that_are_sent_again_at_another_server_take_effect_once() {
+    let mut sent_in_vain = 0;
+    // The server that the client is at dies after each possible number of steps.
+    for (home, other, steps) in [(1, 2), (3, 1)]
+        .iter()
+        .flat_map(|(home, other)| (0..40).map(move |steps| (*home, *other, steps)))
+    {
+        let mut trio = Trio::new();
+        trio.elect(3);
+        let mut payload = Vec::new();
+        let op = Op::CreateSession { timeout_ms: 4000, password: [0; 16] };
+        txn::encode(SessionId::NONE, Xid(0), &[], &op, &mut payload);
+        trio.give(home, submit_as(5, 0, vec![ItemBody::Write(payload.into())]));
+        trio.settle();
+        let opened = trio.applied[&ServerId(home)][0];
+        let session = SessionId(opened.to_wire());
+        trio.give(home, Input::Opened(vec![(session, ConnectionId(5))], opened));
+        trio.settle();
+        trio.give(home, submit_as(5, session.0, numbered_creates(session)));
+        for _ in 0..steps {
+            trio.step();
+        }
+        trio.isolate(home);
+        if home == 3 {
+            trio.elect_the_most_recent();
+        }
+        trio.give(other, submit_as(8, 0, vec![attach(session.0)]));
+        trio.settle();
+        trio.give(other, submit_as(8, session.0, numbered_creates(session)));
+        trio.settle();
+        let history = &trio.history[&ServerId(other)];
+        let told = outcomes(history);
+        sent_in_vain += history.len() - 5;
+        let expected = ["/n-0000000000", "/n-0000000001", "/n-0000000002", "/n-0000000003"];
+        let told = told[told.len() - 4..].iter().map(|outcome| match outcome {
+            Outcome::Created { path, .. } => path.as_str(),
+            other => panic!("{other:?} is no create"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{home} died after {steps} steps");
+    }
+    assert!(sent_in_vain > 40, "many were in the history already: {sent_in_vain}");
 }
 
 #[test]
