@@ -3,10 +3,11 @@
 //! A task, not an actor: it holds about a kilobyte while idle, because buffers for reading belong
 //! to the thread and only what is unfinished is kept.
 
-use crate::counters::ConnectionCounters;
+use crate::counters::{ConnectionCounters, Counters};
 use crate::hub::{Hub, Lane};
 use crate::ledger::Ledger;
 use crate::postbox::Post;
+use crate::supervisor::Guarded;
 use ostler_core::rooms::connection::{Connection, Output};
 use ostler_core::rooms::pipeline;
 use ostler_core::rooms::tree_store::View;
@@ -46,9 +47,11 @@ pub(crate) async fn converse(
 ) {
     let lane = hub.enter(id);
     let all = hub.shared.counters.clone();
+    let outstanding = Outstanding { all: all.clone(), own: 0 };
     let mut talk = Talk {
         hub: hub.clone(),
-        lane,
+        lane: lane.clone(),
+        outstanding,
         socket,
         machine,
         ledger: Ledger::new(counters.clone(), all, id.arbiter(), hub.shared.clock),
@@ -59,18 +62,46 @@ pub(crate) async fn converse(
         stalled: false,
         close: false,
     };
-    talk.run().await;
-    let session = talk.machine.session();
-    let abandoned = talk.machine.in_flight() as u64;
-    hub.shared.counters.outstanding.fetch_sub(abandoned, Ordering::Relaxed);
+    // A panic costs this socket and nothing else; the client comes back to its session.
+    if Guarded::new("connection", async move { talk.run().await }).await.is_err() {
+        hub.shared.counters.connection_panics.fetch_add(1, Ordering::Relaxed);
+    }
+    let session = lane.session();
     hub.leave(id);
     hub.shared.rooms.pipeline(pipeline::Input::Gone(session, id));
     hub.shared.rooms.watch_fanout(ostler_core::rooms::watch_fanout::Input::Closed(vec![id]));
 }
 
+/// Requests of one connection that travel, in the count of all connections; taken out of it when
+/// the connection ends, however it does.
+struct Outstanding {
+    all: Arc<Counters>,
+    own: u64,
+}
+
+impl Outstanding {
+    fn add(&mut self, requests: usize) {
+        self.own += requests as u64;
+        self.all.outstanding.fetch_add(requests as u64, Ordering::Relaxed);
+    }
+
+    fn remove(&mut self, requests: usize) {
+        let requests = self.own.min(requests as u64);
+        self.own -= requests;
+        self.all.outstanding.fetch_sub(requests, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Outstanding {
+    fn drop(&mut self) {
+        self.all.outstanding.fetch_sub(self.own, Ordering::Relaxed);
+    }
+}
+
 struct Talk {
     hub: Rc<Hub>,
     lane: Rc<Lane>,
+    outstanding: Outstanding,
     socket: TcpStream,
     machine: Connection,
     ledger: Ledger,
@@ -207,6 +238,7 @@ impl Talk {
     }
 
     fn take_in(&mut self, bytes: &[u8]) {
+        self.hub.shared.faults.at_input();
         self.ledger.read(bytes.len());
         if self.machine.session() != SessionId::NONE {
             self.hub.touch(&self.lane, self.machine.session());
@@ -250,9 +282,7 @@ impl Talk {
         self.unsent = out.bytes;
         for submission in out.submissions {
             if self.machine.session() != SessionId::NONE {
-                let requests = submission.items.len();
-                let counters = &self.hub.shared.counters;
-                counters.outstanding.fetch_add(requests as u64, Ordering::Relaxed);
+                self.outstanding.add(submission.items.len());
             }
             self.hub.shared.rooms.pipeline(pipeline::Input::Submit(submission));
         }
@@ -279,8 +309,7 @@ impl Talk {
                     let requests = parcel.requests as usize;
                     out.bytes.extend_from_slice(&parcel.bytes);
                     self.ledger.arrived(&self.machine, requests, &parcel.bytes);
-                    let outstanding = &self.hub.shared.counters.outstanding;
-                    outstanding.fetch_sub(requests as u64, Ordering::Relaxed);
+                    self.outstanding.remove(requests);
                     self.machine.answered(requests, &mut out);
                 }
                 Post::Attached(_, attached) => {

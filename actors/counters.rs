@@ -59,6 +59,8 @@ pub(crate) struct Counters {
     pub(crate) measures: Mutex<Measures>,
     pub(crate) rejected: AtomicU64,
     pub(crate) dropped: AtomicU64,
+    /// Connections that ended by a panic of their own.
+    pub(crate) connection_panics: AtomicU64,
     pub(crate) sessionless_expired: AtomicU64,
     pub(crate) stale_sessions_expired: AtomicU64,
     pub(crate) stale_replies: AtomicU64,

@@ -1,7 +1,8 @@
 //! Endings of the process that nothing inside it can repair, each with its exit code.
 
+use crate::supervisor::{note_cause, whose_panic};
 use ostler_core::log::LogError;
-use slog::{Logger, crit};
+use slog::{Logger, crit, error};
 
 /// Exit code after a panic in a room, or another fault of the program.
 pub const EXIT_PANIC: i32 = 70;
@@ -48,16 +49,42 @@ pub(crate) fn stop_at_unusable_snapshot(logger: &Logger, error: &dyn std::error:
     leave(EXIT_DISK)
 }
 
-/// Makes any panic end the process with [`EXIT_PANIC`], once it has been logged.
-pub(crate) fn stop_at_panic(logger: Logger) {
+/// A room cannot be built anew, or was too often.
+pub(crate) fn stop_at_end_of_a_room(logger: &Logger, room: &str, reason: &str) -> ! {
+    crit!(logger, "a room cannot go on, stopping"; "room" => room, "reason" => reason,
+        "exit" => EXIT_PANIC);
+    leave(EXIT_PANIC)
+}
+
+/// Logs every panic. One that a supervisor catches goes on to it; any other one ends the process
+/// with [`EXIT_PANIC`], while the stack and whatever it locked still stand.
+pub(crate) fn heed_panics(logger: Logger) {
     std::panic::set_hook(Box::new(move |panic| {
         let thread = std::thread::current();
         let thread = thread.name().unwrap_or("unnamed").to_owned();
+        let cause = in_words(panic);
         let backtrace = std::backtrace::Backtrace::force_capture();
-        crit!(logger, "a room panicked, stopping"; "cause" => %panic, "thread" => thread,
-            "backtrace" => %backtrace, "exit" => EXIT_PANIC);
-        leave(EXIT_PANIC)
+        let whose = whose_panic();
+        let room = whose.map_or("none", |whose| whose.room);
+        if whose.is_some_and(|whose| whose.caught) {
+            error!(logger, "a room panicked and is built anew"; "room" => room,
+                "cause" => &cause, "thread" => thread, "backtrace" => %backtrace);
+            note_cause(cause);
+        } else {
+            crit!(logger, "a panic that no room can bear, stopping"; "room" => room,
+                "cause" => cause, "thread" => thread, "backtrace" => %backtrace,
+                "exit" => EXIT_PANIC);
+            leave(EXIT_PANIC)
+        }
     }));
+}
+
+fn in_words(panic: &std::panic::PanicHookInfo<'_>) -> String {
+    let payload = panic.payload();
+    let what = payload.downcast_ref::<&str>().copied();
+    let what = what.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    let what = what.unwrap_or("no message");
+    panic.location().map_or_else(|| what.to_owned(), |place| format!("{what}, at {place}"))
 }
 
 /// The asynchronous log drain is given the time to write what it holds.
@@ -77,7 +104,7 @@ mod tests {
     #[test]
     fn a_panic_ends_the_process_with_its_code() {
         if std::env::var_os(CHILD).is_some() {
-            stop_at_panic(Logger::root(slog::Discard, slog::o!()));
+            heed_panics(Logger::root(slog::Discard, slog::o!()));
             panic!("on purpose");
         }
         let me = std::env::current_exe().expect("a test has a binary");

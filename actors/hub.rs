@@ -3,7 +3,9 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
+use crate::faults::RoomFaults;
 use crate::postbox::{Post, Postboxes};
+use crate::supervisor::shared;
 use crate::switchboard::Switchboard;
 use crate::view::ReadView;
 use crate::words::Words;
@@ -30,6 +32,7 @@ pub(crate) struct Shared {
     pub(crate) words: Arc<Words>,
     pub(crate) handshake_timeout: Duration,
     pub(crate) outstanding_max: u64,
+    pub(crate) faults: RoomFaults,
     pub(crate) logger: Logger,
 }
 
@@ -46,6 +49,11 @@ pub(crate) struct Lane {
 impl Lane {
     pub(crate) fn take(&self) -> Vec<Post> {
         self.inbox.take()
+    }
+
+    /// The session it was last touched for, `NONE` before the first.
+    pub(crate) fn session(&self) -> SessionId {
+        self.session.get()
     }
 }
 
@@ -90,6 +98,11 @@ impl Hub {
     /// that has to see what has been posted so far calls it and then takes from its lane: all
     /// on one thread and without an await, so no post is ever in between.
     pub(crate) fn sort(&self) {
+        // What is half-sorted would be lost to others.
+        shared(|| self.sort_all());
+    }
+
+    fn sort_all(&self) {
         let mut gone = Vec::new();
         let lanes = self.lanes.borrow();
         for post in self.shared.postboxes.of(self.arbiter).take() {

@@ -3,11 +3,15 @@
 
 use crate::clock::Clock;
 use crate::counters::{Counters, Measures};
+use crate::faults::Faults;
 use crate::hub::{Hub, Shared};
 use crate::links::Links;
 use crate::postbox::{Post, Postboxes};
-use crate::room::{Deliver, Inspect};
+use crate::room::Inspect;
+use crate::session_clocks::SessionClocks;
 use crate::settings::Settings;
+use crate::supervision::{Endurance, Supervision};
+use crate::supervisor::Deliver;
 use crate::switchboard::Switchboard;
 use crate::view::ReadView;
 use crate::wiring::{Plan, Rooms};
@@ -102,6 +106,9 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
         counters: Arc::new(Counters::new(2, Measures::default())),
         clock: Clock::start(),
         hash_seed: 1,
+        session_clocks: SessionClocks::default(),
+        supervision: Supervision::new(Endurance::default(), &Logger::root(Discard, o!())),
+        faults: Faults::default(),
         logger: &Logger::root(Discard, o!()),
     };
     let door = Door {
@@ -121,6 +128,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
         clock: plan.clock,
         handshake_timeout: PATIENCE,
         outstanding_max: 1,
+        faults: plan.faults.of("connection"),
         logger: plan.logger.clone(),
     }
 }

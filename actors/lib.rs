@@ -8,6 +8,7 @@ mod counters;
 pub mod disk;
 mod ensemble;
 pub mod fatal;
+pub mod faults;
 mod hub;
 #[cfg(test)]
 mod hub_test;
@@ -22,18 +23,24 @@ mod postbox;
 mod recover;
 mod room;
 mod serve;
+mod session_clocks;
 mod session_sweeper;
 pub mod settings;
 mod snapshot_transfer;
 mod snapshot_writer;
 mod standing;
+pub mod supervision;
+mod supervisor;
 mod switchboard;
 mod system;
+mod tenants;
 mod tree_store;
 mod view;
 mod watch_fanout;
 mod wiring;
 mod words;
 
+#[cfg(feature = "faults")]
+pub use serve::serve_a_drill;
 pub use serve::{ServeError, serve};
 pub use settings::{EnsembleSettings, MemberSettings, Settings, WordsAllowed};

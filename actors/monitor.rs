@@ -82,10 +82,11 @@ fn of_traffic(traffic: &Traffic, fanout: &FanoutStats) -> Vec<(&'static str, u64
     ]
 }
 
-fn rising(told: &Told, counters: &Counters) -> [(&'static str, u64); 11] {
+fn rising(told: &Told, counters: &Counters) -> [(&'static str, u64); 12] {
     [
         ("commit_count", told.applied),
         ("connection_drop_count", counters.dropped.load(Relaxed)),
+        ("connection_panic_count", counters.connection_panics.load(Relaxed)),
         ("connection_rejected", counters.rejected.load(Relaxed)),
         ("proposal_count", told.proposed),
         ("sessionless_connections_expired", counters.sessionless_expired.load(Relaxed)),

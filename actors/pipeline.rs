@@ -6,6 +6,7 @@ use crate::fatal;
 use crate::links::Links;
 use crate::postbox::{Post, Postboxes};
 use crate::room::Perform;
+use crate::session_clocks::SessionClocks;
 use crate::switchboard::{SnapshotWork, Switchboard};
 use ostler_core::rooms::pipeline::{Committed, CommittedBody, Effect, Input, Pipeline};
 use ostler_core::rooms::{log_writer, peer, session_sweeper, tree_store};
@@ -23,6 +24,7 @@ pub(crate) struct PipelineRoom {
     pub(crate) postboxes: Postboxes,
     pub(crate) counters: Arc<Counters>,
     pub(crate) links: Links,
+    pub(crate) session_clocks: SessionClocks,
     pub(crate) clock: Clock,
     pub(crate) logger: Logger,
 }
@@ -114,12 +116,17 @@ impl PipelineRoom {
         self.rooms.peer(peer::Input::Settled(reign));
         let clocks =
             if leads { session_sweeper::Input::Resume } else { session_sweeper::Input::Follow };
-        self.rooms.session_sweeper(clocks);
+        self.let_clocks(clocks);
     }
 
     fn suspended(&self) {
         info!(self.logger, "no leader; clients keep their connections, writes wait");
-        self.rooms.session_sweeper(session_sweeper::Input::Pause);
+        self.let_clocks(session_sweeper::Input::Pause);
+    }
+
+    fn let_clocks(&self, clocks: session_sweeper::Input) {
+        self.session_clocks.set(clocks.clone());
+        self.rooms.session_sweeper(clocks);
     }
 
     fn touch(&self, sessions: Vec<(SessionId, u32)>) {

@@ -1,6 +1,7 @@
 //! How rooms reach connections: one box per connection arbiter, emptied by its hub, so that a
 //! batch for a thousand connections wakes each thread once.
 
+use crate::supervisor::shared;
 use ostler_core::rooms::tree_store::Attached;
 use ostler_core::rooms::watch_fanout::Parcel;
 use ostler_core::types::ConnectionId;
@@ -60,6 +61,11 @@ impl Postboxes {
 
     /// Posts everything, in order, and rings each box that got something once.
     pub(crate) fn post(&self, posts: impl IntoIterator<Item = Post>) {
+        // Whoever cannot tell what has been posted could only lose or repeat it.
+        shared(|| self.post_all(posts));
+    }
+
+    fn post_all(&self, posts: impl IntoIterator<Item = Post>) {
         let mut sorted: Vec<Vec<Post>> = self.0.iter().map(|_| Vec::new()).collect();
         for post in posts {
             sorted[post.connection().arbiter()].push(post);

@@ -1,37 +1,21 @@
-//! A room: an actor that hosts a machine, hands it its inputs and performs its effects.
+//! A room: a supervised actor whose tenant is a machine with its performer.
 //!
-//! The room decides nothing. A panic in a machine or in the performance of an effect reaches the
-//! process's panic hook, which ends the process: a half-changed machine is never used again.
+//! The room decides nothing. A panic in the machine or in the performance of an effect costs both
+//! of them: a half-changed machine is never used again.
 
 use crate::clock::Clock;
-use actix::{Actor, Context, Handler, Message, Recipient};
+use crate::faults::RoomFaults;
+use crate::supervisor::{Look, SupervisedRoom, Tenant};
+use actix::{Context, Handler, Message, Recipient};
 use ostler_core::rooms::Machine;
 use std::time::Duration;
 use tokio::sync::oneshot;
-
-/// An input on its way to a room.
-pub(crate) struct Deliver<I>(pub(crate) I);
-
-impl<I: 'static> Message for Deliver<I> {
-    type Result = ();
-}
 
 /// A look at a room's machine, for four-letter words and orderly shutdown.
 pub(crate) struct Inspect<M>(pub(crate) Box<dyn FnOnce(&M) + Send>);
 
 impl<M: 'static> Message for Inspect<M> {
     type Result = ();
-}
-
-/// A machine that an actor can own: said once, for everything that a room does with it.
-pub(crate) trait Tenant:
-    Machine<Input: Send + 'static, Effect: Unpin + 'static> + Unpin + 'static
-{
-}
-
-impl<M> Tenant for M where
-    M: Machine<Input: Send + 'static, Effect: Unpin + 'static> + Unpin + 'static
-{
 }
 
 /// Carries out what a machine asks for.
@@ -44,61 +28,70 @@ pub(crate) trait Perform<M: Machine>: Sized + Unpin + 'static {
     fn later(&mut self) -> Option<M::Input> {
         None
     }
+
+    /// See [`Tenant::keep`].
+    fn keep(_input: &M::Input) -> Option<M::Input> {
+        None
+    }
 }
 
-/// See the module.
-pub(crate) struct Room<M: Machine, P> {
+/// A machine and whoever performs for it.
+pub(crate) struct Hosted<M: Machine, P> {
     machine: M,
     performer: P,
     clock: Clock,
     effects: Vec<M::Effect>,
+    faults: RoomFaults,
 }
 
-impl<M: Machine, P: Perform<M>> Room<M, P> {
-    /// A room for this machine.
-    pub(crate) fn new(machine: M, performer: P, clock: Clock) -> Self {
-        Self { machine, performer, clock, effects: Vec::new() }
+/// See the module.
+pub(crate) type Room<M, P> = SupervisedRoom<Hosted<M, P>>;
+
+impl<M: Machine, P> Hosted<M, P> {
+    pub(crate) fn new(machine: M, performer: P, clock: Clock, faults: RoomFaults) -> Self {
+        Self { machine, performer, clock, effects: Vec::new(), faults }
     }
 }
 
-impl<M: Tenant, P: Perform<M>> Actor for Room<M, P> {
-    type Context = Context<Self>;
+impl<M, P> Tenant for Hosted<M, P>
+where
+    M: Machine<Input: Send + 'static, Effect: Unpin + 'static> + Unpin + 'static,
+    P: Perform<M>,
+{
+    type Input = M::Input;
 
-    fn started(&mut self, ctx: &mut Context<Self>) {
-        // Queues are bounded at the door; the mailbox's own bound would reorder senders.
-        ctx.set_mailbox_capacity(0);
-    }
-}
-
-impl<M: Tenant, P: Perform<M>> Handler<Deliver<M::Input>> for Room<M, P> {
-    type Result = ();
-
-    fn handle(&mut self, Deliver(input): Deliver<M::Input>, ctx: &mut Context<Self>) {
+    fn take(&mut self, input: M::Input, later: &mut Vec<M::Input>) {
         let mut inputs = vec![input];
         while !inputs.is_empty() {
             let mut again = Vec::new();
             for input in inputs {
+                self.faults.at_input();
                 self.machine.step(self.clock.now(), input, &mut self.effects);
                 for effect in self.effects.drain(..) {
+                    self.faults.at_effect();
                     self.performer.perform(effect, &mut again);
                 }
             }
             inputs = again;
         }
-        if let Some(input) = self.performer.later() {
-            use actix::AsyncContext;
-            // By a task of its own, which comes after the other rooms of this thread.
-            let this = ctx.address();
-            actix_rt::spawn(async move { this.do_send(Deliver(input)) });
-        }
+        later.extend(self.performer.later());
+    }
+
+    fn keep(input: &M::Input) -> Option<M::Input> {
+        P::keep(input)
     }
 }
 
-impl<M: Tenant, P: Perform<M>> Handler<Inspect<M>> for Room<M, P> {
+impl<M, P> Handler<Inspect<M>> for Room<M, P>
+where
+    Hosted<M, P>: Tenant,
+    M: Machine + 'static,
+    P: 'static,
+{
     type Result = ();
 
-    fn handle(&mut self, Inspect(look): Inspect<M>, _: &mut Context<Self>) {
-        look(&self.machine);
+    fn handle(&mut self, Inspect(look): Inspect<M>, ctx: &mut Context<Self>) {
+        self.handle(Look(Box::new(|hosted: &Hosted<M, P>| look(&hosted.machine))), ctx);
     }
 }
 
@@ -121,8 +114,12 @@ pub(crate) async fn look<M: 'static, R: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix::Addr;
+    use crate::faults::Faults;
+    use crate::supervision::{Endurance, Supervision};
+    use crate::supervisor::Deliver;
+    use actix::{Actor, Addr};
     use ostler_core::rooms::Now;
+    use slog::{Discard, Logger, o};
     use std::cell::RefCell;
     use std::rc::Rc;
 
@@ -162,10 +159,15 @@ mod tests {
 
     #[test]
     fn what_comes_later_comes_behind_the_other_rooms_of_its_thread() {
+        let logger = Logger::root(Discard, o!());
+        let supervision = Supervision::new(Endurance::default(), &logger);
         let seen = Rc::new(RefCell::new(Vec::new()));
         let room = |next| {
             let performer = Scribe { seen: seen.clone(), next, later: None };
-            Room::new(Echo, performer, Clock::start())
+            let faults = Faults::default().of("echo");
+            let hosted = Hosted::new(Echo, performer, Clock::start(), faults);
+            let seat = supervision.supervisor.seat(supervision.state, "echo", supervision.patience);
+            SupervisedRoom::without_successors(seat, hosted)
         };
         actix_rt::System::new().block_on(async {
             let second = room(None).start();

@@ -4,12 +4,15 @@ use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::ensemble;
 use crate::fatal;
+use crate::faults::Faults;
 use crate::hub::Shared;
 use crate::listener::{Limits, accept, open_hub};
 use crate::postbox::Postboxes;
 use crate::recover::{random, recover};
 use crate::room::Inspect;
+use crate::session_clocks::SessionClocks;
 use crate::settings::Settings;
+use crate::supervision::{Endurance, Supervision};
 use crate::switchboard::Switchboard;
 use crate::wiring::{self, Arbiters, Plan, Rooms};
 use crate::words::Words;
@@ -88,15 +91,36 @@ impl ServeError {
 /// When the server cannot start. What goes wrong for good later ends the process with a code and
 /// a message: see `fatal`.
 pub fn serve(settings: Settings, logger: Logger) -> Result<(), ServeError> {
-    System::new().block_on(run(settings, logger))
+    System::new().block_on(run(settings, logger, Drill::default()))
 }
 
-async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
+/// The same, with faults that a test can arm while it serves.
+///
+/// # Errors
+/// Like [`serve`].
+#[cfg(feature = "faults")]
+pub fn serve_a_drill(
+    settings: Settings,
+    logger: Logger,
+    faults: Faults,
+    endurance: Endurance,
+) -> Result<(), ServeError> {
+    System::new().block_on(run(settings, logger, Drill { faults, endurance }))
+}
+
+/// What is otherwise in a test.
+#[derive(Default)]
+struct Drill {
+    faults: Faults,
+    endurance: Endurance,
+}
+
+async fn run(settings: Settings, logger: Logger, drill: Drill) -> Result<(), ServeError> {
     // The ports first: a second server on the same port must not touch anything.
     let listeners = bind(&settings)?;
     let peers = ensemble::bind(&settings)?;
     let parts = wiring::split(recover(&settings, &logger)?);
-    fatal::stop_at_panic(logger.clone());
+    fatal::heed_panics(logger.clone());
     let plan = Plan {
         settings: &settings,
         rooms: Switchboard::default(),
@@ -106,10 +130,14 @@ async fn run(settings: Settings, logger: Logger) -> Result<(), ServeError> {
         counters: Arc::new(Counters::new(settings.connection_arbiters, parts.measures)),
         clock: Clock::start(),
         hash_seed: u64::from_le_bytes(random()),
+        session_clocks: SessionClocks::default(),
+        supervision: Supervision::new(drill.endurance, &logger),
+        faults: drill.faults,
         logger: &logger,
     };
     let (arbiters, rooms) =
         wiring::start(&plan, parts.log, parts.disk, parts.replayed, parts.recovered);
+    plan.supervision.supervisor.watch(drill.endurance.pulse)?;
     wiring::awaken(&plan);
     if let Some(listener) = peers {
         let (links, rooms) = (plan.links.clone(), plan.rooms.clone());
@@ -157,6 +185,7 @@ fn open_doors(plan: &Plan<'_>, rooms: &Rooms, listeners: Vec<TcpListener>) -> Ve
         view: plan.view.clone(),
         counters: plan.counters.clone(),
         clock: plan.clock,
+        faults: plan.faults.of("connection"),
         words: Arc::new(words),
         handshake_timeout: Duration::from_millis(settings.handshake_timeout_ms),
         outstanding_max: settings.outstanding_max as u64,

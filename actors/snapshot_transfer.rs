@@ -17,6 +17,7 @@ use ostler_core::zab::HISTORY_CHUNK_BYTES;
 use slog::{Logger, error, info};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// See the module.
 pub(crate) struct Transfers {
@@ -26,6 +27,8 @@ pub(crate) struct Transfers {
     pub(crate) logger: Logger,
     pub(crate) sources: BTreeMap<ServerId, Source<DirectoryDisk>>,
     pub(crate) sink: Option<Sink<DirectoryDisk>>,
+    /// Whether a leader is sending a snapshot.
+    pub(crate) receiving: Arc<AtomicBool>,
 }
 
 impl Transfers {
@@ -70,6 +73,7 @@ impl Transfers {
 
     pub(crate) fn receive(&mut self, zxid: Zxid) {
         info!(self.logger, "receiving a snapshot"; "zxid" => %zxid);
+        self.receiving.store(true, Ordering::SeqCst);
         match Sink::create(self.disk.share(), zxid) {
             Ok(sink) => self.sink = Some(sink),
             Err(failure) => self.given_up(&failure),
@@ -86,7 +90,10 @@ impl Transfers {
             return;
         }
         match sink.publish() {
-            Ok(zxid) => self.rooms.pipeline(pipeline::Input::SnapshotInstalled(zxid)),
+            Ok(zxid) => {
+                self.rooms.pipeline(pipeline::Input::SnapshotInstalled(zxid));
+                self.receiving.store(false, Ordering::SeqCst);
+            }
             Err(failure) => self.given_up(&failure),
         }
     }

@@ -5,17 +5,29 @@
 
 use crate::counters::{Counters, micros};
 use crate::disk::DirectoryDisk;
-use crate::room::Deliver;
+use crate::faults::RoomFaults;
+use crate::room::Perform;
 use crate::snapshot_transfer::Transfers;
 use crate::switchboard::{SnapshotWork, Switchboard};
-use actix::{Actor, Context, Handler};
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot::Writer;
-use ostler_core::rooms::{log_writer, tree_store};
+use ostler_core::rooms::{Machine, Now, log_writer, tree_store};
 use ostler_core::types::Zxid;
 use slog::{Logger, error, info};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// The machine of this room: there is nothing to decide.
+pub(crate) struct SnapshotOrders;
+
+impl Machine for SnapshotOrders {
+    type Input = SnapshotWork;
+    type Effect = SnapshotWork;
+
+    fn step(&mut self, _: Now, input: SnapshotWork, effects: &mut Vec<SnapshotWork>) {
+        effects.push(input);
+    }
+}
 
 pub(crate) struct SnapshotWriter {
     pub(crate) disk: DirectoryDisk,
@@ -24,6 +36,7 @@ pub(crate) struct SnapshotWriter {
     pub(crate) counters: Arc<Counters>,
     pub(crate) current: Option<Current>,
     pub(crate) transfers: Transfers,
+    pub(crate) faults: RoomFaults,
 }
 
 /// The snapshot being written.
@@ -33,17 +46,23 @@ pub(crate) struct Current {
     started: Instant,
 }
 
-impl Actor for SnapshotWriter {
-    type Context = Context<Self>;
-}
-
-impl Handler<Deliver<SnapshotWork>> for SnapshotWriter {
-    type Result = ();
-
-    fn handle(&mut self, Deliver(work): Deliver<SnapshotWork>, _: &mut Context<Self>) {
-        let report = match self.perform(work) {
-            Ok(None) => return,
-            Ok(Some(report)) => report,
+impl Perform<SnapshotOrders> for SnapshotWriter {
+    fn perform(&mut self, work: SnapshotWork, _: &mut Vec<SnapshotWork>) {
+        let zxid = match &work {
+            SnapshotWork::Begin(zxid) => Some(*zxid),
+            SnapshotWork::Slice(_)
+            | SnapshotWork::End
+            | SnapshotWork::Abandon
+            | SnapshotWork::Open(_)
+            | SnapshotWork::Read(_)
+            | SnapshotWork::Close(_)
+            | SnapshotWork::Receive(_)
+            | SnapshotWork::Received { .. }
+            | SnapshotWork::Load(_) => self.current.as_ref().map(|current| current.zxid),
+        };
+        match self.work(work) {
+            Ok(None) => {}
+            Ok(Some(report)) => self.rooms.tree_store(report),
             Err(failure) => {
                 error!(self.logger, "the snapshot was given up"; "error" => %failure);
                 if let Some(current) = self.current.take()
@@ -51,21 +70,41 @@ impl Handler<Deliver<SnapshotWork>> for SnapshotWriter {
                 {
                     error!(self.logger, "its remains are left to the next start"; "error" => %left);
                 }
-                tree_store::Input::SnapshotFailed
+                if let Some(zxid) = zxid {
+                    self.rooms.tree_store(tree_store::Input::SnapshotFailed(zxid));
+                }
             }
-        };
-        self.rooms.tree_store(report);
+        }
+    }
+
+    /// A successor has nothing to go on with, but must know who waits for an answer.
+    fn keep(work: &SnapshotWork) -> Option<SnapshotWork> {
+        match work {
+            SnapshotWork::Open(learner) | SnapshotWork::Read(learner) => {
+                Some(SnapshotWork::Open(*learner))
+            }
+            SnapshotWork::Receive(zxid) | SnapshotWork::Load(zxid) => {
+                Some(SnapshotWork::Receive(*zxid))
+            }
+            SnapshotWork::Received { .. } => Some(SnapshotWork::Receive(Zxid::ZERO)),
+            SnapshotWork::Begin(_)
+            | SnapshotWork::Slice(_)
+            | SnapshotWork::End
+            | SnapshotWork::Abandon
+            | SnapshotWork::Close(_) => None,
+        }
     }
 }
 
 impl SnapshotWriter {
-    fn perform(&mut self, work: SnapshotWork) -> Result<Option<tree_store::Input>, LogError> {
+    /// Orders for a snapshot that is not under way come after it was given up, and the tree store
+    /// knows that already.
+    fn work(&mut self, work: SnapshotWork) -> Result<Option<tree_store::Input>, LogError> {
         match work {
             SnapshotWork::Abandon => {
-                if let Some(current) = self.current.take() {
-                    current.writer.abandon()?;
-                }
-                return Ok(Some(tree_store::Input::SnapshotFailed));
+                let Some(current) = self.current.take() else { return Ok(None) };
+                current.writer.abandon()?;
+                return Ok(Some(tree_store::Input::SnapshotFailed(current.zxid)));
             }
             SnapshotWork::Open(learner) => self.transfers.open(learner),
             SnapshotWork::Read(learner) => self.transfers.read(learner),
@@ -73,27 +112,36 @@ impl SnapshotWriter {
             SnapshotWork::Receive(zxid) => self.transfers.receive(zxid),
             SnapshotWork::Received { bytes, last } => self.transfers.received(&bytes, last),
             SnapshotWork::Load(zxid) => self.transfers.load(zxid),
-            SnapshotWork::Begin(zxid) => {
-                let writer = Writer::create(self.disk.clone(), zxid)?;
-                self.current = Some(Current { zxid, writer, started: Instant::now() });
-                return Ok(Some(tree_store::Input::SliceTaken));
-            }
+            SnapshotWork::Begin(zxid) => return self.begin(zxid).map(Some),
             SnapshotWork::Slice(slice) => {
-                let current = self.current.as_mut().expect("a slice follows its beginning");
+                let Some(current) = self.current.as_mut() else { return Ok(None) };
+                self.faults.fail()?;
                 current.writer.chunk(&slice)?;
-                return Ok(Some(tree_store::Input::SliceTaken));
+                return Ok(Some(tree_store::Input::SliceTaken(current.zxid)));
             }
             SnapshotWork::End => {
-                let current = self.current.take().expect("an end follows its beginning");
-                let Current { zxid, writer, started } = current;
-                let bytes = writer.bytes();
-                writer.publish()?;
-                self.counters.measures.lock().snapshot_us.observe(micros(started.elapsed()));
-                info!(self.logger, "snapshot taken"; "zxid" => %zxid, "bytes" => bytes);
-                self.rooms.log_writer(log_writer::Input::SnapshotPublished(zxid));
-                return Ok(Some(tree_store::Input::SnapshotDone));
+                return self.current.take().map(|current| self.publish(current)).transpose();
             }
         }
         Ok(None)
+    }
+
+    fn begin(&mut self, zxid: Zxid) -> Result<tree_store::Input, LogError> {
+        if let Some(given_up) = self.current.take() {
+            given_up.writer.abandon()?;
+        }
+        let writer = Writer::create(self.disk.share(), zxid)?;
+        self.current = Some(Current { zxid, writer, started: Instant::now() });
+        Ok(tree_store::Input::SliceTaken(zxid))
+    }
+
+    fn publish(&self, current: Current) -> Result<tree_store::Input, LogError> {
+        let Current { zxid, writer, started } = current;
+        let bytes = writer.bytes();
+        writer.publish()?;
+        self.counters.measures.lock().snapshot_us.observe(micros(started.elapsed()));
+        info!(self.logger, "snapshot taken"; "zxid" => %zxid, "bytes" => bytes);
+        self.rooms.log_writer(log_writer::Input::SnapshotPublished(zxid));
+        Ok(tree_store::Input::SnapshotDone(zxid))
     }
 }

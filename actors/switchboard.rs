@@ -2,7 +2,7 @@
 //!
 //! No file of a subsystem names another subsystem's actor; it names the input it posts.
 
-use crate::room::Deliver;
+use crate::supervisor::Deliver;
 use actix::Recipient;
 use bytes::Bytes;
 use ostler_core::rooms::{log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout};

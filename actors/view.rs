@@ -1,6 +1,7 @@
 //! The read view: the tree behind a lock that many connections read and one room writes, and
 //! beside it how far the fan-out has handed out the events of what the tree shows.
 
+use crate::supervisor::shared;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::tree::Tree;
 use ostler_core::types::Zxid;
@@ -37,7 +38,8 @@ impl ReadView {
 
 impl View for ReadView {
     fn write<R>(&self, f: impl FnOnce(&mut Tree) -> R) -> R {
-        f(&mut self.0.tree.write())
+        // Unwinding would unlock what is half-changed, for everybody to see.
+        shared(|| f(&mut self.0.tree.write()))
     }
 
     fn read<R>(&self, f: impl FnOnce(&Tree) -> R) -> R {

@@ -3,6 +3,7 @@
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::ensemble;
+use crate::faults::Faults;
 use crate::links::Links;
 use crate::log_writer::LogWriterRoom;
 use crate::peer::PeerRoom;
@@ -10,17 +11,19 @@ use crate::pipeline::PipelineRoom;
 use crate::postbox::Postboxes;
 use crate::recover::Recovery;
 use crate::recover::random;
-use crate::room::{Inspect, Room};
-use crate::session_sweeper::SessionSweeperRoom;
+use crate::room::{Hosted, Inspect, Perform, Room};
+use crate::session_clocks::SessionClocks;
 use crate::settings::Settings;
-use crate::snapshot_transfer::Transfers;
-use crate::snapshot_writer::SnapshotWriter;
+use crate::supervision::Supervision;
+use crate::supervisor::{Group, SupervisedRoom, Tenant};
 use crate::switchboard::Switchboard;
+use crate::tenants;
 use crate::tree_store::TreeStoreRoom;
 use crate::view::ReadView;
 use crate::watch_fanout::WatchFanoutRoom;
 use actix::{Actor, Addr, ArbiterHandle, Recipient};
 use actix_rt::Arbiter;
+use ostler_core::rooms::Machine;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{self, Pipeline, PipelineSettings};
@@ -28,7 +31,6 @@ use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
 use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
 use ostler_core::rooms::watch_fanout::WatchFanout;
 use slog::{Logger, o};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How often connections report the sessions they heard from, as a share of a tick.
@@ -64,6 +66,9 @@ pub(crate) struct Plan<'a> {
     pub(crate) clock: Clock,
     /// Keeps clients from choosing paths that collide.
     pub(crate) hash_seed: u64,
+    pub(crate) session_clocks: SessionClocks,
+    pub(crate) supervision: Supervision,
+    pub(crate) faults: Faults,
     pub(crate) logger: &'a Logger,
 }
 
@@ -84,7 +89,7 @@ pub(crate) fn start(
     // two threads that wake each other for every batch take longer than a fast disk does.
     let own_thread = plan.settings.ensemble.is_some().then(Arbiter::new);
     let arbiters = Arbiters { spine: Arbiter::new(), log: own_thread, snapshot: Arbiter::new() };
-    let (clock, book) = (plan.clock, plan.rooms.clone());
+    let book = plan.rooms.clone();
     let spine = arbiters.spine.handle();
     let log_thread = arbiters.log.as_ref().map_or_else(|| spine.clone(), Arbiter::handle);
 
@@ -92,23 +97,17 @@ pub(crate) fn start(
     let membership = ensemble::membership(plan.settings);
     let peer = Peer::new(plan.settings.server, membership, ensemble::timing(plan.settings));
     let room = PeerRoom { rooms: book.clone(), links: plan.links.clone() };
-    let peer = settle(&spine, Room::new(peer, room, clock));
+    let group = plan.supervision.consensus;
+    let peer = settle(&spine, without_successors(plan, group, "peer", peer, room));
     let tree_store = settle(&spine, tree_store(plan, replayed));
     let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone(), view: plan.view.clone() };
-    let watch_fanout = settle(&spine, Room::new(WatchFanout::new(plan.hash_seed), fanout, clock));
-    let session_sweeper = settle(&spine, sweeper(plan));
+    let machine = WatchFanout::new(plan.hash_seed);
+    let group = plan.supervision.service;
+    let watch_fanout =
+        settle(&spine, without_successors(plan, group, "watch_fanout", machine, fanout));
+    let session_sweeper = settle(&spine, tenants::session_sweeper(plan));
     let log_writer = settle(&log_thread, log_writer(plan, log));
-    let snapshot_writer = settle(
-        &arbiters.snapshot.handle(),
-        SnapshotWriter {
-            transfers: transfers(plan, disk.clone()),
-            disk,
-            rooms: book.clone(),
-            logger: plan.logger.new(o!("room" => "snapshot")),
-            counters: plan.counters.clone(),
-            current: None,
-        },
-    );
+    let snapshot_writer = settle(&arbiters.snapshot.handle(), tenants::snapshot_writer(plan, disk));
 
     let rooms = Rooms {
         log_writer: log_writer.clone().recipient(),
@@ -155,6 +154,7 @@ fn pipeline(
         first_serial: u64::from_le_bytes(random()) >> 1,
     });
     let room = PipelineRoom {
+        session_clocks: plan.session_clocks.clone(),
         me: settings.server,
         learns_as: ensemble::learns_as(settings),
         rooms: plan.rooms.clone(),
@@ -164,18 +164,25 @@ fn pipeline(
         clock: plan.clock,
         logger: plan.logger.new(o!("room" => "pipeline")),
     };
-    Room::new(machine, room, plan.clock)
+    without_successors(plan, plan.supervision.consensus, "pipeline", machine, room)
 }
 
-fn transfers(plan: &Plan<'_>, disk: crate::disk::DirectoryDisk) -> Transfers {
-    Transfers {
-        disk,
-        settings: Arc::new(plan.settings.clone()),
-        rooms: plan.rooms.clone(),
-        logger: plan.logger.new(o!("room" => "snapshot")),
-        sources: BTreeMap::new(),
-        sink: None,
-    }
+/// A room that nobody has taught yet how to go on after a panic.
+fn without_successors<M: Machine + Unpin, P: Perform<M>>(
+    plan: &Plan<'_>,
+    group: Group,
+    name: &'static str,
+    machine: M,
+    performer: P,
+) -> Room<M, P>
+where
+    Hosted<M, P>: Tenant,
+{
+    let Supervision { supervisor, patience, .. } = &plan.supervision;
+    let seat = supervisor.seat(group, name, *patience);
+    let faults = plan.faults.clone().of(name);
+    let tenant = Hosted::new(machine, performer, plan.clock, faults);
+    SupervisedRoom::without_successors(seat, tenant)
 }
 
 fn settle<A>(arbiter: &ArbiterHandle, actor: A) -> Addr<A>
@@ -201,14 +208,8 @@ fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeS
         clock: plan.clock,
         logger: plan.logger.new(o!("room" => "tree")),
     };
-    Room::new(TreeStore::new(plan.view.clone(), schedule, replayed), room, plan.clock)
-}
-
-fn sweeper(plan: &Plan<'_>) -> Room<SessionSweeper, SessionSweeperRoom> {
-    // Twice, because a touch may just have missed a report that is itself late by as much.
-    let delay = touch_every_ms(plan.settings) * 2;
-    let room = SessionSweeperRoom { rooms: plan.rooms.clone(), counters: plan.counters.clone() };
-    Room::new(SessionSweeper::new(plan.settings.tick_ms, delay), room, plan.clock)
+    let machine = TreeStore::new(plan.view.clone(), schedule, replayed);
+    without_successors(plan, plan.supervision.state, "tree_store", machine, room)
 }
 
 fn log_writer(
@@ -224,7 +225,8 @@ fn log_writer(
         counters: plan.counters.clone(),
         logger: plan.logger.new(o!("room" => "log")),
     };
-    Room::new(LogWriter::default(), room, plan.clock)
+    let group = plan.supervision.storage;
+    without_successors(plan, group, "log_writer", LogWriter::default(), room)
 }
 
 /// What recovery leaves to the rooms.

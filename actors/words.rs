@@ -8,6 +8,8 @@ use crate::monitor::{self, Baseline};
 use crate::room::look;
 use crate::settings::Settings;
 use crate::standing;
+use crate::supervision::room_line;
+use crate::supervisor::Supervisor;
 use crate::switchboard::Switchboard;
 use crate::system;
 use crate::view::ReadView;
@@ -18,7 +20,8 @@ use ostler_core::tree::Tree;
 use ostler_core::types::{ConnectionId, SessionId, Zxid};
 use ostler_core::wire::FourLetterWord;
 use ostler_core::words::{
-    ConnectionEntry, ExpirySet, Report, ServerState, Sessions, answer, build_date, not_allowed,
+    ConnectionEntry, ExpirySet, Report, RoomLine, ServerState, Sessions, answer, build_date,
+    not_allowed,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -34,6 +37,7 @@ pub(crate) struct Words {
     links: Links,
     switchboard: Switchboard,
     baseline: Baseline,
+    supervisor: Supervisor,
     clock: Clock,
 }
 
@@ -47,6 +51,7 @@ impl Words {
             links: plan.links.clone(),
             switchboard: plan.rooms.clone(),
             baseline: Baseline::default(),
+            supervisor: plan.supervision.supervisor.clone(),
             clock: plan.clock,
         }
     }
@@ -79,6 +84,7 @@ impl Words {
             | FourLetterWord::Gtmk
             | FourLetterWord::Stmk
             | FourLetterWord::Isro
+            | FourLetterWord::Room
             | FourLetterWord::Ruok
             | FourLetterWord::Srvr => {}
         }
@@ -103,6 +109,7 @@ impl Words {
                 let signed = |(zxid, digest): (Zxid, u64)| (zxid, digest.cast_signed());
                 report.digests = self.view.read(|tree| tree.past_digests().map(signed).collect());
             }
+            FourLetterWord::Room => report.rooms = self.rooms(),
             FourLetterWord::Crst
             | FourLetterWord::Srst
             | FourLetterWord::Gtmk
@@ -240,6 +247,7 @@ impl Words {
 
     async fn monitor(&self, report: &mut Report) {
         self.watches(report).await;
+        report.rooms = self.rooms();
         let gauges = &mut report.gauges;
         gauges.uptime_ms = self.clock.mono_ms();
         self.view.read(|tree| {
@@ -250,6 +258,10 @@ impl Words {
         monitor::measure(gauges, &self.rooms, &self.counters, &self.baseline).await;
         let (settings, rooms, now_ms) = (&self.settings, &self.rooms, gauges.uptime_ms);
         standing::measure(gauges, report.state, settings, rooms, &self.links, now_ms).await;
+    }
+
+    fn rooms(&self) -> Vec<RoomLine> {
+        self.supervisor.status().into_iter().map(room_line).collect()
     }
 
     fn directories(&self, report: &mut Report) {
@@ -264,6 +276,7 @@ fn asks_for_standing(word: FourLetterWord) -> bool {
         FourLetterWord::Ruok
         | FourLetterWord::Envi
         | FourLetterWord::Gtmk
+        | FourLetterWord::Room
         | FourLetterWord::Stmk => false,
         FourLetterWord::Crst
         | FourLetterWord::Cons

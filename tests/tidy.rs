@@ -75,6 +75,17 @@ fn rooms_do_not_parse_and_do_not_know_each_other() {
 }
 
 #[test]
+fn no_release_can_fail_on_command() {
+    let manifest = fs::read_to_string(repository().join("Cargo.toml")).unwrap();
+    let (product, tests) = manifest.split_once("[dev-dependencies]").expect("has tests");
+    assert!(!product.contains("\"faults\""), "Cargo.toml: faults are armed in tests alone");
+    assert!(tests.contains("\"faults\""), "Cargo.toml: the tests of supervision arm faults");
+    let manifest = fs::read_to_string(repository().join("actors/Cargo.toml")).unwrap();
+    assert!(manifest.contains("faults = []"), "actors/Cargo.toml: a feature of its own");
+    assert!(!manifest.contains("default ="), "actors/Cargo.toml: and not a default one");
+}
+
+#[test]
 fn no_banned_word_stands_in_any_source() {
     let mut found = String::new();
     for file in all_sources() {

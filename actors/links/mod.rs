@@ -9,6 +9,7 @@ mod dial;
 mod outbox;
 mod talk;
 
+use crate::supervisor::Guarded;
 use crate::switchboard::Switchboard;
 use dial::dial;
 use ostler_core::types::ServerId;
@@ -107,7 +108,8 @@ async fn keep(ends: Ends, mut sockets: mpsc::Receiver<TcpStream>) {
     let mut next = sockets.recv().await;
     while let Some(socket) = next.take() {
         let newer = tokio::select! {
-            () = converse(&ends, socket) => None,
+            // A panic has been told of; it costs this socket.
+            _ = Guarded::new("link", converse(&ends, socket)) => None,
             newer = sockets.recv() => Some(newer),
         };
         // Told before anything is awaited: a dialler waits for it.

@@ -114,6 +114,7 @@ impl Link {
                 let mut state = self.shared.lock();
                 state.ticket = ticket;
                 state.timeout_ms = timeout_ms;
+                state.server = Some(server.to_owned());
                 state.attached(session, last_once);
                 Ok(Some(wire))
             }

@@ -198,6 +198,11 @@ impl Client {
         self.handle.shared.lock().ticket
     }
 
+    /// The server that took the session up last, as `host:port`; `None` before the first.
+    pub fn server(&self) -> Option<String> {
+        self.handle.shared.lock().server.clone()
+    }
+
     /// The timeout that was agreed with the server; before that, the one asked for.
     pub fn session_timeout(&self) -> Duration {
         let timeout_ms = self.handle.shared.lock().timeout_ms;

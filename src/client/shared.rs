@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub(crate) ticket: SessionTicket,
     pub(crate) timeout_ms: i32,
     pub(crate) last_zxid: i64,
+    /// Which server took the session up last, as `host:port`.
+    pub(crate) server: Option<String>,
     pub(crate) watches: Watches,
     pub(crate) outgoing: Vec<u8>,
     /// Whether the session is to end, or nobody holds the client any more.
@@ -89,6 +91,7 @@ impl Shared {
             ticket,
             timeout_ms,
             last_zxid: 0,
+            server: None,
             watches: Watches::new(chroot),
             outgoing: Vec::new(),
             leaving: false,

@@ -53,6 +53,7 @@ pub(crate) enum Read {
     GetAcl { path: String, stat: bool },
     List { path: String, stat: bool, watch: bool, recursive: bool },
     ListQuota { path: String },
+    Rooms,
     Stat { path: String, watch: bool },
     WhoAmI,
 }

@@ -41,7 +41,7 @@ const RECONFIG_USAGE: &str = "reconfig [-s] [-v version] [[-file path] | \
     [-add serverId=host:port1:port2;port3[,...]]* [-remove serverId[,...]*]";
 
 /// All commands in the order of `help`.
-pub(crate) static GRAMMARS: [Grammar; 31] = [
+pub(crate) static GRAMMARS: [Grammar; 32] = [
     grammar("addWatch", ADD_WATCH_USAGE, flags(&[], &["m"]), (1, 1), parse::add_watch),
     grammar("addauth", "addauth scheme auth", NO_FLAGS, (1, 2), parse::add_auth),
     grammar("close", "close", NO_FLAGS, (0, 0), |_| Ok(Command::Local(Local::Close))),
@@ -123,6 +123,7 @@ pub(crate) static GRAMMARS: [Grammar; 31] = [
         (1, 1),
         parse::remove_watches,
     ),
+    grammar("room", "room", NO_FLAGS, (0, 0), |_| Ok(Command::Read(Read::Rooms))),
     grammar(
         "set",
         "set path data [-s] [-v version] [-b]",

@@ -21,6 +21,7 @@ mod perform;
 mod printer;
 mod quota;
 mod quotas;
+mod rooms;
 mod tree;
 mod words;
 

@@ -32,6 +32,8 @@ pub(crate) enum Output {
     Quota { path: String, limits: Quota },
     /// What a path's subtree holds.
     Usage { path: String, usage: Quota },
+    /// Lines that a server made for people, each with its end; programs get them as they are.
+    Text(String),
     /// A line for people; programs get it as a message.
     Message(String),
     /// The same, on stderr.
@@ -61,6 +63,7 @@ impl Output {
                 format!("Output quota for {path} {}\n", limits.text())
             }
             Self::Usage { path, usage } => format!("Output stat for {path} {}\n", usage.text()),
+            Self::Text(text) => text.clone(),
             Self::Message(text) | Self::Note(text) => format!("{text}\n"),
             Self::Event(event) => {
                 event_text("SyncConnected", event.kind.name(), &event.path, event.zxid)
@@ -77,6 +80,7 @@ impl Output {
             Self::Stat(stat) => json!({ "stat": stat_json(stat) }),
             Self::List(names) => json!({ "names": names }),
             Self::Lines(paths) => json!({ "paths": paths }),
+            Self::Text(text) => json!({ "text": text }),
             Self::Acl(acl) => {
                 let entries: Vec<Value> = acl.iter().map(acl_json).collect();
                 json!({ "acl": entries })

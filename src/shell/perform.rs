@@ -4,7 +4,7 @@ use super::command::{Command, Form, Read, Session, Write};
 use super::failure::{About, Failure};
 use super::output::Output;
 use super::printer::Printer;
-use super::{configuration, quotas, tree};
+use super::{configuration, quotas, rooms, tree};
 use crate::client::{Client, CreateOptions, ErrorCode, EventKind, RemoveKind, Watch, open_acl};
 
 /// A session and where its results go.
@@ -123,6 +123,10 @@ impl Stage {
             }
             Read::WhoAmI => {
                 self.show(Output::Identities(self.client.who_am_i().await?));
+                Ok(())
+            }
+            Read::Rooms => {
+                self.show(Output::Text(rooms::ask(&self.client).await?));
                 Ok(())
             }
             Read::ListQuota { path } => quotas::list(self, &path).await,

@@ -24,7 +24,7 @@
 use super::bytes::{u32_at, u64_at};
 use super::disk::Disk;
 use super::error::LogError;
-use super::files::{create_unfinished, number_of};
+use super::files::{UNFINISHED, create_unfinished, number_of};
 use crate::types::Zxid;
 use alloc::format;
 use alloc::string::String;
@@ -120,6 +120,17 @@ impl<D: Disk> Writer<D> {
         }
         Ok(())
     }
+}
+
+/// Removes what writers left that were dropped before they published or gave up. To be called
+/// while there is none; a received snapshot is left alone.
+pub fn remove_unfinished<D: Disk>(disk: &mut D) -> Result<(), LogError> {
+    for file in disk.list()? {
+        if file.starts_with(PREFIX) && file.ends_with(UNFINISHED) {
+            disk.remove(&file)?;
+        }
+    }
+    Ok(())
 }
 
 /// Reads one snapshot, chunk by chunk.

@@ -33,12 +33,14 @@ pub trait View {
 pub enum Input {
     /// To be applied or answered, in order.
     Commit(Vec<Committed>),
-    /// The snapshot writer took the last slice.
-    SliceTaken,
-    /// The snapshot is published.
-    SnapshotDone,
-    /// The snapshot could not be written; what there is of it is void.
-    SnapshotFailed,
+    /// The snapshot writer took the last slice of the snapshot at this zxid.
+    SliceTaken(Zxid),
+    /// The snapshot at this zxid is published.
+    SnapshotDone(Zxid),
+    /// The snapshot at this zxid could not be written; what there is of it is void.
+    SnapshotFailed(Zxid),
+    /// The snapshot writer remembers nothing: whatever snapshot is under way is void.
+    SnapshotWriterLost,
     /// The tree is going to be replaced by a snapshot that the leader sent: what is committed
     /// after it waits until then.
     Replacing,
@@ -157,7 +159,8 @@ pub struct TreeStore<V> {
     schedule: Schedule,
     scratch: TreeEffects,
     watched: bool,
-    snapshot_running: bool,
+    /// The snapshot under way is exact at this zxid.
+    snapshot_running: Option<Zxid>,
     /// The snapshot under way is of a tree that was replaced.
     snapshot_void: bool,
     /// What is committed behind a snapshot that is being loaded.
@@ -185,16 +188,19 @@ impl<V: View> Machine for TreeStore<V> {
             },
             Input::Replacing => self.held_back = Some(Vec::new()),
             Input::Replaced(tree) => self.replace(now, *tree, effects),
-            Input::SliceTaken => self.next_slice(effects),
-            Input::SnapshotDone => {
+            // News of a snapshot that was given up may still come.
+            Input::SliceTaken(zxid) | Input::SnapshotDone(zxid) | Input::SnapshotFailed(zxid)
+                if self.snapshot_running != Some(zxid) => {}
+            Input::SliceTaken(_) => self.next_slice(effects),
+            Input::SnapshotDone(_) => {
                 self.snapshots += 1;
-                self.snapshot_running = false;
+                self.snapshot_running = None;
             }
-            Input::SnapshotFailed => {
-                self.snapshots_failed += u64::from(!self.snapshot_void);
-                self.snapshot_running = false;
-                self.snapshot_void = false;
-                self.view.write(Tree::snapshot_cancel);
+            Input::SnapshotFailed(_) => self.give_snapshot_up(),
+            Input::SnapshotWriterLost => {
+                if self.snapshot_running.is_some() {
+                    self.give_snapshot_up();
+                }
             }
             Input::ReapDue => self.reap(now, effects),
         }
@@ -209,7 +215,7 @@ impl<V: View> TreeStore<V> {
             schedule,
             scratch: TreeEffects::default(),
             watched: false,
-            snapshot_running: false,
+            snapshot_running: None,
             snapshot_void: false,
             held_back: None,
             txns_since_snapshot,
@@ -253,11 +259,12 @@ impl<V: View> TreeStore<V> {
     fn begin_snapshot_if_due(&mut self, effects: &mut Vec<Effect>) {
         let due = self.txns_since_snapshot >= self.schedule.snapshot_every_txns
             || self.bytes_since_snapshot >= self.schedule.snapshot_every_bytes;
-        if due && !self.snapshot_running {
-            self.snapshot_running = true;
+        if due && self.snapshot_running.is_none() {
             self.txns_since_snapshot = 0;
             self.bytes_since_snapshot = 0;
-            effects.push(Effect::SnapshotBegin(self.view.write(Tree::snapshot_begin)));
+            let zxid = self.view.write(Tree::snapshot_begin);
+            self.snapshot_running = Some(zxid);
+            effects.push(Effect::SnapshotBegin(zxid));
         }
     }
 
@@ -267,13 +274,20 @@ impl<V: View> TreeStore<V> {
             let sessions = tree.sessions().map(|(id, record)| (id, record.timeout_ms));
             (tree.last_applied(), sessions.collect())
         });
-        self.snapshot_void = self.snapshot_running;
+        self.snapshot_void = self.snapshot_running.is_some();
         self.txns_since_snapshot = 0;
         self.bytes_since_snapshot = 0;
         effects.push(Effect::Replaced(zxid, sessions));
         effects.push(Effect::Deliver(Delivery { upto: zxid, steps: Vec::new() }));
         let held_back = self.held_back.take().unwrap_or_default();
         self.commit(now, held_back, effects);
+    }
+
+    fn give_snapshot_up(&mut self) {
+        self.snapshots_failed += u64::from(!self.snapshot_void);
+        self.snapshot_running = None;
+        self.snapshot_void = false;
+        self.view.write(Tree::snapshot_cancel);
     }
 
     fn next_slice(&mut self, effects: &mut Vec<Effect>) {

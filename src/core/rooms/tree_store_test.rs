@@ -358,7 +358,7 @@ fn a_snapshot_is_handed_out_slice_by_slice_and_never_twice_at_once() {
     assert!(matches!(effects[..], [Effect::Deliver(_)]), "one is running: {effects:?}");
     let mut slices = 0;
     loop {
-        let effects = shop.step(Input::SliceTaken);
+        let effects = shop.step(Input::SliceTaken(Zxid(3)));
         match &effects[..] {
             [Effect::SnapshotSlice(slice)] => slices += usize::from(!slice.is_empty()),
             [Effect::SnapshotEnd] => break,
@@ -366,7 +366,7 @@ fn a_snapshot_is_handed_out_slice_by_slice_and_never_twice_at_once() {
         }
     }
     assert!(slices > 0);
-    assert!(shop.step(Input::SnapshotDone).is_empty());
+    assert!(shop.step(Input::SnapshotDone(Zxid(3))).is_empty());
     assert_eq!((shop.store.snapshots, shop.store.snapshots_failed), (1, 0));
     let next = shop.write(1, &create("/f"));
     let effects = shop.commit(vec![next]);
@@ -376,11 +376,34 @@ fn a_snapshot_is_handed_out_slice_by_slice_and_never_twice_at_once() {
 #[test]
 fn a_failed_snapshot_leaves_the_way_free_for_the_next() {
     let mut shop = Shop::open(Schedule { snapshot_every_bytes: 1, ..IDLE });
-    assert!(shop.step(Input::SnapshotFailed).is_empty());
-    assert_eq!((shop.store.snapshots, shop.store.snapshots_failed), (0, 1));
     let next = shop.write(1, &create("/a"));
     let effects = shop.commit(vec![next]);
     assert!(matches!(effects[..], [Effect::Deliver(_), Effect::SnapshotBegin(Zxid(2))]));
+    assert!(shop.step(Input::SnapshotFailed(Zxid(2))).is_empty());
+    assert_eq!((shop.store.snapshots, shop.store.snapshots_failed), (0, 1));
+    let next = shop.write(1, &create("/b"));
+    let effects = shop.commit(vec![next]);
+    assert!(matches!(effects[..], [Effect::Deliver(_), Effect::SnapshotBegin(Zxid(3))]));
+}
+
+#[test]
+fn a_writer_that_remembers_nothing_costs_one_snapshot_and_its_late_news_mean_nothing() {
+    let mut shop = Shop::open(Schedule { snapshot_every_bytes: 1, ..IDLE });
+    assert!(shop.step(Input::SnapshotWriterLost).is_empty());
+    assert_eq!(shop.store.snapshots_failed, 0, "there was none");
+    let next = shop.write(1, &create("/a"));
+    shop.commit(vec![next]);
+    assert!(shop.step(Input::SnapshotWriterLost).is_empty());
+    assert_eq!((shop.store.snapshots, shop.store.snapshots_failed), (0, 1));
+    let next = shop.write(1, &create("/b"));
+    let effects = shop.commit(vec![next]);
+    assert!(matches!(effects[..], [Effect::Deliver(_), Effect::SnapshotBegin(Zxid(3))]));
+    for late in [Input::SliceTaken, Input::SnapshotDone, Input::SnapshotFailed] {
+        assert!(shop.step(late(Zxid(2))).is_empty());
+    }
+    assert_eq!((shop.store.snapshots, shop.store.snapshots_failed), (0, 1));
+    let effects = shop.step(Input::SliceTaken(Zxid(3)));
+    assert!(matches!(effects[..], [Effect::SnapshotSlice(_)]), "{effects:?}");
 }
 
 #[test]

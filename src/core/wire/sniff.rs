@@ -93,6 +93,8 @@ words! {
     Mntr = "mntr",
     /// Whether the process answers.
     Ruok = "ruok",
+    /// Ostler's own: the tree of rooms, their restarts and what they are doing.
+    Room = "room",
     /// The server, in short.
     Srvr = "srvr",
     /// Counters of the server start again.

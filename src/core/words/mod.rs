@@ -12,6 +12,7 @@ mod distribution;
 mod lists;
 mod monitor;
 mod report;
+mod rooms;
 mod server;
 mod tally;
 mod traffic;
@@ -25,6 +26,7 @@ pub use report::{
     ConnectionEntry, ExpirySet, Gauges, ProposalSizes, Report, ResponseSizes, ServerState,
     SessionEntry, Sessions,
 };
+pub use rooms::{RoomLine, RoomState};
 pub use tally::Tally;
 pub use traffic::{Sent, Traffic};
 
@@ -50,6 +52,7 @@ pub fn answer(word: FourLetterWord, report: &Report) -> String {
         FourLetterWord::Hash => lists::hash(report),
         FourLetterWord::Isro => String::from(server::isro(report)),
         FourLetterWord::Mntr => monitor::mntr(report),
+        FourLetterWord::Room => rooms::room(report),
         FourLetterWord::Ruok => String::from("imok"),
         FourLetterWord::Srvr => server::srvr(report),
         FourLetterWord::Srst => String::from("Server stats reset.\n"),
@@ -70,6 +73,7 @@ fn needs_a_serving_server(word: FourLetterWord) -> bool {
         FourLetterWord::Envi
         | FourLetterWord::Gtmk
         | FourLetterWord::Isro
+        | FourLetterWord::Room
         | FourLetterWord::Ruok
         | FourLetterWord::Stmk => false,
         FourLetterWord::Crst

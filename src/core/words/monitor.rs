@@ -1,6 +1,7 @@
 //! `mntr`: one line per metric, for scripts. Only what is really measured is told.
 
 use super::report::Report;
+use super::rooms::RoomLine;
 use super::{Quantiles, Summary};
 use alloc::format;
 use alloc::string::String;
@@ -23,7 +24,25 @@ pub(super) fn mntr(report: &Report) -> String {
     for (name, quantiles) in &report.gauges.quantiles {
         lines.add_quantiles(name, quantiles);
     }
+    add_rooms(&mut lines, report);
     lines.0
+}
+
+fn add_rooms(lines: &mut Lines, report: &Report) {
+    let mut total = 0;
+    for line in &report.rooms {
+        match line {
+            RoomLine::Group { .. } => {}
+            RoomLine::Room { name, state, restarts, .. } => {
+                total += restarts;
+                lines.add(&format!("room_state_{name}"), state.name());
+                lines.add(&format!("room_restart_count_{name}"), restarts);
+            }
+        }
+    }
+    if !report.rooms.is_empty() {
+        lines.add("room_restart_count", total);
+    }
 }
 
 fn add_traffic(lines: &mut Lines, report: &Report) {

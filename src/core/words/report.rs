@@ -1,6 +1,7 @@
 //! What the words tell of, as plain values that the caller gathers.
 
 use super::distribution::{Quantiles, Summary};
+use super::rooms::RoomLine;
 use crate::types::{SessionId, Zxid};
 use crate::watch::WatchSummary;
 use alloc::string::String;
@@ -61,6 +62,8 @@ pub struct Report {
     pub watches_by_session: Vec<(SessionId, Vec<Arc<str>>)>,
     /// Sessions that watch, by path.
     pub watches_by_path: Vec<(Arc<str>, Vec<SessionId>)>,
+    /// The tree of rooms, groups before their members.
+    pub rooms: Vec<RoomLine>,
     /// What only `mntr` tells.
     pub gauges: Gauges,
 }

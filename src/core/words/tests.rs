@@ -55,6 +55,45 @@ fn session() -> SessionEntry {
 }
 
 #[test]
+fn rooms_are_told_as_a_tree_and_as_metrics() {
+    let group = |depth, name: &str, restarts, restarts_max| RoomLine::Group {
+        depth,
+        name: name.into(),
+        strategy: "one for one",
+        restarts,
+        restarts_max,
+        within_ms: 60_000,
+    };
+    let room = |name: &str, state, last| RoomLine::Room {
+        depth: 2,
+        name: name.into(),
+        state,
+        restarts: 3,
+        silent_ms: 7000,
+        last,
+    };
+    let rooms = vec![
+        group(0, "server", 0, 0),
+        group(1, "service", 2, 10),
+        room("watch_fanout", RoomState::Stalled, None),
+        room("session_sweeper", RoomState::Working, Some((12, "a\ncause".into()))),
+    ];
+    let report = Report { rooms, ..report() };
+    let expected = "server: one for one, 0 of 0 restarts within 60 s\n\
+                    \x20 service: one for one, 2 of 10 restarts within 60 s\n\
+                    \x20   watch_fanout: stalled for 7000 ms, 3 restarts\n\
+                    \x20   session_sweeper: working, 3 restarts, the last took 12 ms: a cause\n";
+    assert_eq!(answer(FourLetterWord::Room, &report), expected);
+    let metrics = answer(FourLetterWord::Mntr, &report);
+    let expected = "zk_room_state_watch_fanout\tstalled\n\
+                    zk_room_restart_count_watch_fanout\t3\n\
+                    zk_room_state_session_sweeper\tworking\n\
+                    zk_room_restart_count_session_sweeper\t3\n\
+                    zk_room_restart_count\t6\n";
+    assert!(metrics.ends_with(expected), "{metrics}");
+}
+
+#[test]
 fn words_without_a_report_have_fixed_answers() {
     let report = report();
     assert_eq!(answer(FourLetterWord::Ruok, &report), "imok");
@@ -80,6 +119,7 @@ fn a_server_that_does_not_serve_says_so_to_most_words() {
             "isro" => assert_eq!(text, "null"),
             "gtmk" | "stmk" => assert_eq!(text, "306"),
             "envi" => assert_eq!(text, "Environment:\n"),
+            "room" => assert_eq!(text, ""),
             name => assert_eq!(text, NOT_SERVING, "{name}"),
         }
     }

@@ -1,0 +1,166 @@
+//! The actor around a tenant: it keeps the address and the mailbox, whatever becomes of the
+//! tenant.
+
+use super::{Nudge, Seat};
+use actix::{Actor, AsyncContext, Context, Handler, Message};
+use std::collections::VecDeque;
+
+/// Whoever does a room's work.
+pub(crate) trait Tenant: Unpin + 'static {
+    /// What it is sent.
+    type Input: Send + 'static;
+
+    /// Takes one input in. Inputs added to `later` come behind everything that waits already,
+    /// here and in the other rooms of this thread.
+    fn take(&mut self, input: Self::Input, later: &mut Vec<Self::Input>);
+
+    /// What its successor has to know of an input, should this tenant panic while taking it in:
+    /// the input itself, if it can be taken in again. Nothing, unless said otherwise.
+    fn keep(_input: &Self::Input) -> Option<Self::Input> {
+        None
+    }
+}
+
+/// A new tenant, and what it takes in before anything that waits in the mailbox.
+pub(crate) struct Rebuilt<T: Tenant> {
+    pub(crate) tenant: T,
+    pub(crate) first: Vec<T::Input>,
+}
+
+/// Builds the next tenant, from durable state and from what was kept of the input at which the
+/// last one panicked. An error is a reason why there can be none.
+pub(crate) type Factory<T> =
+    Box<dyn FnMut(Option<<T as Tenant>::Input>) -> Result<Rebuilt<T>, String> + Send>;
+
+/// An input for a room.
+pub(crate) struct Deliver<I>(pub(crate) I);
+
+impl<I: 'static> Message for Deliver<I> {
+    type Result = ();
+}
+
+/// A look at a room's tenant.
+pub(crate) struct Look<T>(pub(crate) Box<dyn FnOnce(&T) + Send>);
+
+impl<T: 'static> Message for Look<T> {
+    type Result = ();
+}
+
+/// See the module.
+pub(crate) struct SupervisedRoom<T: Tenant> {
+    seat: Seat,
+    /// None only once nothing can help any more.
+    tenant: Option<T>,
+    factory: Option<Factory<T>>,
+}
+
+impl<T: Tenant> SupervisedRoom<T> {
+    pub(crate) fn new(seat: Seat, tenant: T, factory: Factory<T>) -> Self {
+        Self { seat, tenant: Some(tenant), factory: Some(factory) }
+    }
+
+    /// A room whose tenant has no successor: a panic of it is the end.
+    pub(crate) fn without_successors(seat: Seat, tenant: T) -> Self {
+        seat.record.without_successors();
+        Self { seat, tenant: Some(tenant), factory: None }
+    }
+
+    fn take_all(&mut self, mut waiting: VecDeque<T::Input>, later: &mut Vec<T::Input>) {
+        if self.seat.is_condemned() && self.tenant.is_some() {
+            self.seat.goes_down_with_its_group();
+            self.rebuild(None, &mut waiting);
+        }
+        while let Some(input) = waiting.pop_front() {
+            let Some(tenant) = &mut self.tenant else { return };
+            let kept = T::keep(&input);
+            if let Err(cause) = self.seat.run(|| tenant.take(input, later))
+                && self.seat.failed(&cause)
+            {
+                self.rebuild(kept, &mut waiting);
+            }
+        }
+    }
+
+    /// Until a tenant stands, or there is no more use in trying.
+    fn rebuild(&mut self, mut kept: Option<T::Input>, waiting: &mut VecDeque<T::Input>) {
+        loop {
+            let again = kept.as_ref().and_then(T::keep);
+            let Self { seat, tenant, factory } = self;
+            let Some(factory) = factory else {
+                *tenant = None;
+                return seat.end("there is no way to build this room anew");
+            };
+            let old = tenant.take();
+            let built = seat.run(|| {
+                drop(old);
+                factory(kept.take())
+            });
+            match built {
+                Ok(Ok(Rebuilt { tenant, first })) => {
+                    self.tenant = Some(tenant);
+                    first.into_iter().rev().for_each(|input| waiting.push_front(input));
+                    return self.seat.rebuilt();
+                }
+                Ok(Err(reason)) => return self.seat.end(&reason),
+                Err(cause) if self.seat.failed(&cause) => kept = again,
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+/// By a task of its own, which comes after the other rooms of this thread.
+fn post_later<T: Tenant>(later: Vec<T::Input>, ctx: &mut Context<SupervisedRoom<T>>) {
+    if !later.is_empty() {
+        let this = ctx.address();
+        actix_rt::spawn(async move {
+            later.into_iter().for_each(|input| this.do_send(Deliver(input)));
+        });
+    }
+}
+
+impl<T: Tenant> Actor for SupervisedRoom<T> {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Context<Self>) {
+        // Queues are bounded at the door; the mailbox's own bound would reorder senders.
+        ctx.set_mailbox_capacity(0);
+        self.seat.open(ctx.address().recipient());
+    }
+}
+
+impl<T: Tenant> Handler<Deliver<T::Input>> for SupervisedRoom<T> {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(input): Deliver<T::Input>, ctx: &mut Context<Self>) {
+        let mut later = Vec::new();
+        self.take_all(VecDeque::from([input]), &mut later);
+        post_later(later, ctx);
+    }
+}
+
+impl<T: Tenant> Handler<Nudge> for SupervisedRoom<T> {
+    type Result = ();
+
+    fn handle(&mut self, _: Nudge, ctx: &mut Context<Self>) {
+        self.seat.alive();
+        let mut later = Vec::new();
+        self.take_all(VecDeque::new(), &mut later);
+        post_later(later, ctx);
+    }
+}
+
+impl<T: Tenant> Handler<Look<T>> for SupervisedRoom<T> {
+    type Result = ();
+
+    fn handle(&mut self, Look(look): Look<T>, _: &mut Context<Self>) {
+        let Some(tenant) = &self.tenant else { return };
+        if let Err(cause) = self.seat.run(|| look(tenant))
+            && self.seat.failed(&cause)
+        {
+            let mut waiting = VecDeque::new();
+            self.rebuild(None, &mut waiting);
+            self.take_all(waiting, &mut Vec::new());
+        }
+    }
+}
