@@ -61,6 +61,7 @@ pub(crate) async fn converse(
         word: None,
         stalled: false,
         close: false,
+        cut: false,
     };
     // A panic costs this socket and nothing else; the client comes back to its session.
     if Guarded::new("connection", async move { talk.run().await }).await.is_err() {
@@ -111,6 +112,8 @@ struct Talk {
     word: Option<FourLetterWord>,
     stalled: bool,
     close: bool,
+    /// What would come next is lost: nothing that comes later may reach the client.
+    cut: bool,
 }
 
 enum Wake {
@@ -303,6 +306,9 @@ impl Talk {
         let posts = self.lane.take();
         let any = !posts.is_empty();
         for post in posts {
+            if self.cut {
+                break;
+            }
             let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
             match post {
                 Post::Parcel(parcel) => {
@@ -322,6 +328,14 @@ impl Talk {
                     }
                 }
                 Post::Kick(_) => self.machine.kicked(&mut out),
+                // Others have lost nothing. The client comes back to its session, and its watches
+                // are set again from the last state that it has seen.
+                Post::Gap(_) if self.machine.is_watching() || self.machine.in_flight() > 0 => {
+                    self.machine.kicked(&mut out);
+                    out.close = true;
+                    self.cut = true;
+                }
+                Post::Gap(_) => {}
             }
             self.perform(out);
         }

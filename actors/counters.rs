@@ -95,7 +95,7 @@ impl Counters {
             Post::Parcel(parcel) => {
                 self.stale_replies.fetch_add(u64::from(parcel.requests), Ordering::Relaxed);
             }
-            Post::Attached(..) | Post::Kick(_) => {}
+            Post::Attached(..) | Post::Kick(_) | Post::Gap(_) => {}
         }
     }
 

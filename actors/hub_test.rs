@@ -141,7 +141,7 @@ fn parcel(connection: ConnectionId, requests: u32) -> Post {
 fn requests(posts: &[Post]) -> Vec<u32> {
     let requests = posts.iter().map(|post| match post {
         Post::Parcel(parcel) => parcel.requests,
-        Post::Attached(..) | Post::Kick(_) => 0,
+        Post::Attached(..) | Post::Kick(_) | Post::Gap(_) => 0,
     });
     requests.collect()
 }

@@ -17,13 +17,18 @@ pub(crate) enum Post {
     Attached(ConnectionId, Attached),
     /// Its session was taken over or has ended.
     Kick(ConnectionId),
+    /// Replies and events were lost behind everything posted so far: whoever waits for any must
+    /// not be told of anything later.
+    Gap(ConnectionId),
 }
 
 impl Post {
     pub(crate) fn connection(&self) -> ConnectionId {
         match self {
             Self::Parcel(parcel) => parcel.connection,
-            Self::Attached(connection, _) | Self::Kick(connection) => *connection,
+            Self::Attached(connection, _) | Self::Kick(connection) | Self::Gap(connection) => {
+                *connection
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::counters::Counters;
 use crate::disk::DirectoryDisk;
+use crate::postbox::Post;
 use crate::room::{Hosted, Room};
 use crate::session_sweeper::SessionSweeperRoom;
 use crate::snapshot_transfer::Transfers;
@@ -11,10 +12,12 @@ use crate::supervision::Supervision;
 use crate::supervisor::{Rebuilt, SupervisedRoom};
 use crate::switchboard::SnapshotWork;
 use crate::view::ReadView;
+use crate::watch_fanout::WatchFanoutRoom;
 use crate::wiring::{Plan, touch_every_ms};
 use ostler_core::log::snapshot::remove_unfinished;
 use ostler_core::rooms::session_sweeper::SessionSweeper;
 use ostler_core::rooms::tree_store::View;
+use ostler_core::rooms::watch_fanout::WatchFanout;
 use ostler_core::rooms::{pipeline, session_sweeper, tree_store};
 use ostler_core::types::SessionId;
 use slog::o;
@@ -60,6 +63,29 @@ fn sessions(view: &ReadView, counters: &Counters) -> Vec<(SessionId, i32)> {
         }
     }
     sessions.into_iter().collect()
+}
+
+/// A successor knows no watches, and what its predecessor was about to post is lost. Connections
+/// that watch or wait for an answer are told so before anything later is posted: they end, and
+/// their clients come back and set their watches again.
+pub(crate) fn watch_fanout(plan: &Plan<'_>) -> Room<WatchFanout, WatchFanoutRoom> {
+    let Supervision { supervisor, service, patience, .. } = &plan.supervision;
+    let seat = supervisor.seat(*service, "watch_fanout", *patience);
+    let faults = plan.faults.clone().of(seat.name());
+    let (postboxes, view) = (plan.postboxes.clone(), plan.view.clone());
+    let (hash_seed, clock) = (plan.hash_seed, plan.clock);
+    let make = move || {
+        let room = WatchFanoutRoom { postboxes: postboxes.clone(), view: view.clone() };
+        Hosted::new(WatchFanout::new(hash_seed), room, clock, faults.clone())
+    };
+    let first = make();
+    let (postboxes, counters) = (plan.postboxes.clone(), plan.counters.clone());
+    let factory = move |_| {
+        let all: Vec<_> = counters.connections.iter().map(|entry| *entry.key()).collect();
+        postboxes.post(all.into_iter().map(Post::Gap));
+        Ok(Rebuilt { tenant: make(), first: Vec::new() })
+    };
+    SupervisedRoom::new(seat, first, Box::new(factory))
 }
 
 /// A successor has no snapshot to go on with: the one under way is given up, a learner begins

@@ -20,7 +20,6 @@ use crate::switchboard::Switchboard;
 use crate::tenants;
 use crate::tree_store::TreeStoreRoom;
 use crate::view::ReadView;
-use crate::watch_fanout::WatchFanoutRoom;
 use actix::{Actor, Addr, ArbiterHandle, Recipient};
 use actix_rt::Arbiter;
 use ostler_core::rooms::Machine;
@@ -100,11 +99,7 @@ pub(crate) fn start(
     let group = plan.supervision.consensus;
     let peer = settle(&spine, without_successors(plan, group, "peer", peer, room));
     let tree_store = settle(&spine, tree_store(plan, replayed));
-    let fanout = WatchFanoutRoom { postboxes: plan.postboxes.clone(), view: plan.view.clone() };
-    let machine = WatchFanout::new(plan.hash_seed);
-    let group = plan.supervision.service;
-    let watch_fanout =
-        settle(&spine, without_successors(plan, group, "watch_fanout", machine, fanout));
+    let watch_fanout = settle(&spine, tenants::watch_fanout(plan));
     let session_sweeper = settle(&spine, tenants::session_sweeper(plan));
     let log_writer = settle(&log_thread, log_writer(plan, log));
     let snapshot_writer = settle(&arbiters.snapshot.handle(), tenants::snapshot_writer(plan, disk));

@@ -23,6 +23,15 @@ pub(crate) struct Outcome {
     pub(crate) sets: Vec<u64>,
 }
 
+/// What clients bear without calling it trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bear {
+    /// Nothing at all.
+    Nothing,
+    /// A lost connection: they come back to their sessions and look what has happened.
+    Losses,
+}
+
 /// Clients at work.
 pub(crate) struct Load {
     over: Arc<AtomicBool>,
@@ -33,9 +42,14 @@ pub(crate) struct Load {
 impl Load {
     /// Returns when all of them are at work.
     pub(crate) fn start(server: &Server) -> Self {
+        Self::start_bearing(server, Bear::Nothing)
+    }
+
+    /// The same, with clients that bear this.
+    pub(crate) fn start_bearing(server: &Server, bear: Bear) -> Self {
         let (over, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (address, stop, count) = (server.address(), over.clone(), Arc::clone(&acknowledged));
-        let thread = std::thread::spawn(move || runtime().block_on(work(&address, &stop, &count)));
+        let thread = std::thread::spawn(move || runtime().block_on(work(&address, &stop, &count, bear)));
         let load = Self { over, acknowledged, thread: Some(thread) };
         load.goes_on();
         load
@@ -105,7 +119,7 @@ fn path(number: usize) -> String {
     format!("/w{number}")
 }
 
-async fn work(address: &str, over: &AtomicBool, count: &AtomicU64) -> Outcome {
+async fn work(address: &str, over: &AtomicBool, count: &AtomicU64, bear: Bear) -> Outcome {
     let mut clients = Vec::new();
     for number in 0..WRITERS + 3 {
         clients.push(connect(address, number).await);
@@ -121,9 +135,9 @@ async fn work(address: &str, over: &AtomicBool, count: &AtomicU64) -> Outcome {
     idler.create("/idler", None, &held).await.expect("creates");
     let mut states = idler.session_events();
 
-    let write = |number: usize| write(&writers[number], number, over, count);
+    let write = |number: usize| write(&writers[number], number, over, count, bear);
     let (a, b, c, d, told) =
-        tokio::join!(write(0), write(1), write(2), write(3), renew(renewer, over));
+        tokio::join!(write(0), write(1), write(2), write(3), renew(renewer, over, bear));
     let mut outcome = Outcome::default();
     for (sets, trouble) in [a, b, c, d] {
         outcome.sets.push(sets);
@@ -131,7 +145,7 @@ async fn work(address: &str, over: &AtomicBool, count: &AtomicU64) -> Outcome {
     }
     outcome.troubles.extend(told);
     if outcome.troubles.is_empty() {
-        outcome.troubles.extend(judge(counter, events, &outcome.sets).await);
+        outcome.troubles.extend(judge(counter, events, &outcome.sets, bear).await);
         outcome.troubles.extend(still_idle(idler, states.next()).await);
     }
     outcome
@@ -143,50 +157,96 @@ async fn write(
     number: usize,
     over: &AtomicBool,
     count: &AtomicU64,
+    bear: Bear,
 ) -> (u64, Option<String>) {
     let path = path(number);
     let mut sets: u64 = 0;
     while !over.load(Ordering::SeqCst) {
         let data = (sets + 1).to_string();
         let version = i32::try_from(sets).expect("a short test");
-        if let Err(error) = client.set_data(&path, Some(data.as_bytes()), version).await {
-            return (sets, Some(format!("writer {number} at {sets}: {error}")));
+        match client.set_data(&path, Some(data.as_bytes()), version).await {
+            Ok(_) => sets += 1,
+            Err(ClientError::ConnectionLoss) if bear == Bear::Losses => {
+                // It has happened, or it never will: the connection's end was its last chance.
+                match borne(client, &path, bear).await {
+                    Ok(found) if found == sets || found == sets + 1 => sets = found,
+                    other => {
+                        return (sets, Some(format!("writer {number} finds {other:?} at {sets}")));
+                    }
+                }
+                continue;
+            }
+            Err(error) => return (sets, Some(format!("writer {number} at {sets}: {error}"))),
         }
-        sets += 1;
         count.fetch_add(1, Ordering::SeqCst);
-        match client.data(&path).await {
-            Ok((found, _)) if found.as_deref() == Some(data.as_bytes()) => {}
-            other => return (sets, Some(format!("writer {number} reads {other:?}, not {data}"))),
+        match borne(client, &path, bear).await {
+            Ok(found) if found == sets => {}
+            other => return (sets, Some(format!("writer {number} reads {other:?}, not {sets}"))),
         }
     }
     (sets, None)
 }
 
+/// The version of a znode that holds its version as data, read as often as need be.
+async fn borne(client: &Client, path: &str, bear: Bear) -> Result<u64, String> {
+    loop {
+        // Behind everything that the lost connection had sent.
+        let synced = client.sync(path).await;
+        let read = match synced {
+            Ok(()) => client.data(path).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok((data, stat)) if data == Some(stat.version.to_string().into_bytes()) => {
+                return Ok(u64::try_from(stat.version).expect("a count"));
+            }
+            Ok(other) => return Err(format!("{other:?}")),
+            Err(ClientError::ConnectionLoss) if bear == Bear::Losses => {}
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
 /// Each event is waited for, and what is read after it must be newer than what was read before.
-async fn renew(client: &Client, over: &AtomicBool) -> Option<String> {
+async fn renew(client: &Client, over: &AtomicBool, bear: Bear) -> Option<String> {
     let mut before = -1;
     while !over.load(Ordering::SeqCst) {
         let (stat, mut watch) = match client.data_watched(&path(0)).await {
             Ok((_, stat, watch)) => (stat, watch),
+            Err(ClientError::ConnectionLoss) if bear == Bear::Losses => continue,
             Err(error) => return Some(format!("the renewer: {error}")),
         };
         if stat.version <= before {
             return Some(format!("the renewer reads {} after {before} changed", stat.version));
         }
         before = stat.version;
-        while !over.load(Ordering::SeqCst) {
+        // Its writer never rests for so long, so an event that does not come is lost.
+        let due = tokio::time::Instant::now() + PATIENCE / 3;
+        loop {
             match tokio::time::timeout(Duration::from_millis(50), watch.next()).await {
-                Err(_) => {}
                 Ok(Some(event)) if event.kind == EventKind::NodeDataChanged => break,
-                Ok(other) => return Some(format!("the renewer is told {other:?}")),
+                Err(_) if over.load(Ordering::SeqCst) => {
+                    return missed(client, before, watch, bear).await;
+                }
+                Err(_) if tokio::time::Instant::now() < due => {}
+                other => return Some(format!("the renewer is told {other:?} at {before}")),
             }
         }
     }
     None
 }
 
+/// Whether the znode has changed since, and the watch does not know.
+async fn missed(client: &Client, before: i32, mut watch: Watch, bear: Bear) -> Option<String> {
+    // It syncs first, so whatever was to be told has been.
+    let now = borne(client, &path(0), bear).await;
+    let seen = u64::try_from(before).expect("a count");
+    let is_missed = now != Ok(seen) && watch.try_next().is_none();
+    is_missed.then(|| format!("the renewer missed {now:?} at {seen}"))
+}
+
 /// Every set has had its event, none twice, in one order.
-async fn judge(client: &Client, mut events: Watch, sets: &[u64]) -> Vec<String> {
+async fn judge(client: &Client, mut events: Watch, sets: &[u64], bear: Bear) -> Vec<String> {
     let mut troubles = Vec::new();
     // Whatever was to be told has been when the sync is answered.
     if let Err(error) = client.sync("/").await {
@@ -203,7 +263,12 @@ async fn judge(client: &Client, mut events: Watch, sets: &[u64]) -> Vec<String> 
             last = event.zxid;
         }
     }
-    if told != sets {
+    // A persistent watch is not told of what changed while its client was away.
+    let all = match bear {
+        Bear::Nothing => told == sets,
+        Bear::Losses => told.iter().zip(sets).all(|(told, sets)| told <= sets),
+    };
+    if !all {
         troubles.push(format!("{told:?} events for {sets:?} sets"));
     }
     troubles

@@ -6,7 +6,7 @@
 mod load;
 mod server;
 
-use load::{Load, connect, runtime, versions};
+use load::{Bear, Load, connect, runtime, versions};
 use ostler::client::{CreateOptions, Kind};
 use server::{STALL_MAX, Server};
 use std::process::Command;
@@ -66,6 +66,18 @@ fn a_snapshot_writer_that_panics_costs_one_snapshot() {
 }
 
 #[test]
+fn a_watch_fan_out_that_panics_costs_connections_and_no_session_write_or_event() {
+    let mut server = Server::start();
+    let load = Load::start_bearing(&server, Bear::Losses);
+    for (restarts, fault) in (1..).zip(["input 1", "effect 1", "effect 2", "input 9", "effect 8"]) {
+        server.strike("watch_fanout", fault);
+        server.await_restarts("watch_fanout", restarts);
+        load.goes_on();
+    }
+    load.finish_without_trouble(&server);
+}
+
+#[test]
 fn a_connection_that_panics_costs_its_own_socket_and_not_its_session() {
     let mut server = Server::start();
     runtime().block_on(async {
@@ -100,7 +112,7 @@ fn a_connection_that_panics_costs_its_own_socket_and_not_its_session() {
 
 #[test]
 fn a_room_without_successors_ends_the_process_and_nothing_acknowledged_is_lost() {
-    for room in ["pipeline", "peer", "tree_store", "watch_fanout", "log_writer"] {
+    for room in ["pipeline", "peer", "tree_store", "log_writer"] {
         for fault in ["input 2", "effect 2"] {
             // Alone, the peer has nothing more to say once it leads.
             if (room, fault) == ("peer", "effect 2") {
