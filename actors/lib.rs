@@ -35,6 +35,7 @@ mod switchboard;
 mod system;
 mod tenants;
 mod tree_store;
+mod unproven;
 mod view;
 mod watch_fanout;
 mod wiring;

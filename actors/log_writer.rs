@@ -6,6 +6,7 @@ use crate::disk::DirectoryDisk;
 use crate::fatal;
 use crate::room::Perform;
 use crate::switchboard::Switchboard;
+use crate::unproven::Unproven;
 use ostler_core::log::{Log, LogError};
 use ostler_core::rooms::log_writer::{Effect, Input, LogWriter, QUIET_MS};
 use ostler_core::rooms::pipeline;
@@ -22,6 +23,7 @@ pub(crate) struct LogWriterRoom {
     pub(crate) flush_due: bool,
     /// Transactions written since the last sync.
     pub(crate) unsynced: u64,
+    pub(crate) unproven: Unproven,
     pub(crate) counters: Arc<Counters>,
     pub(crate) logger: Logger,
 }
@@ -44,7 +46,10 @@ impl Perform<LogWriter> for LogWriterRoom {
                 self.sync();
                 again.push(Input::Synced);
             }
-            Effect::Durable(mark) => self.rooms.pipeline(pipeline::Input::Durable(mark)),
+            Effect::Durable(mark) => {
+                self.rooms.pipeline(pipeline::Input::Durable(mark));
+                self.unproven.forget(mark);
+            }
             Effect::Purge(zxid) => {
                 self.must(|room| room.note_snapshot(zxid));
                 self.must(Self::purge);
@@ -53,6 +58,20 @@ impl Perform<LogWriter> for LogWriterRoom {
             Effect::Mark => self.must(|room| room.log.mark_flushed()),
             Effect::Prepare => self.must(|room| room.log.prepare()),
             Effect::Close => self.must(|room| room.log.close()),
+        }
+    }
+
+    /// Orders are kept beyond their own turn, until they are durable.
+    fn keep(&mut self, input: &Input) -> Option<Input> {
+        match input {
+            Input::Orders { mark, committed, orders } => {
+                self.unproven.note(*mark, *committed, orders);
+                None
+            }
+            Input::ReadHistory { .. } | Input::SnapshotPublished(_) | Input::End => {
+                Some(input.clone())
+            }
+            Input::FlushDue | Input::Synced | Input::QuietDue => None,
         }
     }
 

@@ -31,12 +31,7 @@ pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, 
     let started = Instant::now();
     let disk =
         DirectoryDisk::open(&settings.data_dir, &settings.log_dir).map_err(LogError::from)?;
-    let log_settings = LogSettings {
-        segment_bytes: settings.segment_bytes,
-        server: settings.server,
-        directory: random(),
-    };
-    let (mut log, recovered) = Log::open(disk.share(), log_settings)?;
+    let (mut log, recovered) = Log::open(disk.share(), log_settings(settings))?;
     report(&recovered, logger);
     let mut measures = Measures::default();
     let loading = Instant::now();
@@ -62,6 +57,12 @@ pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, 
         delivered: tree.last_applied(),
     };
     Ok(Recovery { log, disk, tree, replayed, recovered, measures })
+}
+
+/// What a log is opened with.
+pub(crate) fn log_settings(settings: &Settings) -> LogSettings {
+    let (segment_bytes, server) = (settings.segment_bytes, settings.server);
+    LogSettings { segment_bytes, server, directory: random() }
 }
 
 fn report(recovered: &Recovered, logger: &Logger) {

@@ -30,7 +30,7 @@ pub(crate) trait Perform<M: Machine>: Sized + Unpin + 'static {
     }
 
     /// See [`Tenant::keep`].
-    fn keep(_input: &M::Input) -> Option<M::Input> {
+    fn keep(&mut self, _input: &M::Input) -> Option<M::Input> {
         None
     }
 }
@@ -77,8 +77,8 @@ where
         later.extend(self.performer.later());
     }
 
-    fn keep(input: &M::Input) -> Option<M::Input> {
-        P::keep(input)
+    fn keep(&mut self, input: &M::Input) -> Option<M::Input> {
+        self.performer.keep(input)
     }
 }
 

@@ -78,7 +78,7 @@ impl Perform<SnapshotOrders> for SnapshotWriter {
     }
 
     /// A successor has nothing to go on with, but must know who waits for an answer.
-    fn keep(work: &SnapshotWork) -> Option<SnapshotWork> {
+    fn keep(&mut self, work: &SnapshotWork) -> Option<SnapshotWork> {
         match work {
             SnapshotWork::Open(learner) | SnapshotWork::Read(learner) => {
                 Some(SnapshotWork::Open(*learner))

@@ -3,7 +3,9 @@
 
 use crate::counters::Counters;
 use crate::disk::DirectoryDisk;
+use crate::log_writer::LogWriterRoom;
 use crate::postbox::Post;
+use crate::recover::log_settings;
 use crate::room::{Hosted, Room};
 use crate::session_sweeper::SessionSweeperRoom;
 use crate::snapshot_transfer::Transfers;
@@ -11,14 +13,17 @@ use crate::snapshot_writer::{SnapshotOrders, SnapshotWriter};
 use crate::supervision::Supervision;
 use crate::supervisor::{Rebuilt, SupervisedRoom};
 use crate::switchboard::SnapshotWork;
+use crate::unproven::Unproven;
 use crate::view::ReadView;
 use crate::watch_fanout::WatchFanoutRoom;
 use crate::wiring::{Plan, touch_every_ms};
+use ostler_core::log::Log;
 use ostler_core::log::snapshot::remove_unfinished;
+use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::session_sweeper::SessionSweeper;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::rooms::watch_fanout::WatchFanout;
-use ostler_core::rooms::{pipeline, session_sweeper, tree_store};
+use ostler_core::rooms::{log_writer, pipeline, session_sweeper, tree_store, watch_fanout};
 use ostler_core::types::SessionId;
 use slog::o;
 use std::collections::BTreeMap;
@@ -42,7 +47,7 @@ pub(crate) fn session_sweeper(plan: &Plan<'_>) -> Room<SessionSweeper, SessionSw
     let first = make();
     let (view, counters) = (plan.view.clone(), plan.counters.clone());
     let clocks = plan.session_clocks.clone();
-    let factory = move |_| {
+    let factory = move |_: Option<&session_sweeper::Input>| {
         let sessions = session_sweeper::Input::Restored(sessions(&view, &counters));
         Ok(Rebuilt { tenant: make(), first: vec![sessions, clocks.last()] })
     };
@@ -80,10 +85,50 @@ pub(crate) fn watch_fanout(plan: &Plan<'_>) -> Room<WatchFanout, WatchFanoutRoom
     };
     let first = make();
     let (postboxes, counters) = (plan.postboxes.clone(), plan.counters.clone());
-    let factory = move |_| {
+    let factory = move |_: Option<&watch_fanout::Input>| {
         let all: Vec<_> = counters.connections.iter().map(|entry| *entry.key()).collect();
         postboxes.post(all.into_iter().map(Post::Gap));
         Ok(Rebuilt { tenant: make(), first: Vec::new() })
+    };
+    SupervisedRoom::new(seat, first, Box::new(factory))
+}
+
+/// A successor opens the log as a start does, which makes all that is in it durable, and is given
+/// again what was not durable and is not in it. While the log collects a leader's history, or a
+/// promise is under way, there is no successor: what an open makes of those is a start's affair.
+pub(crate) fn log_writer(
+    plan: &Plan<'_>,
+    log: Log<DirectoryDisk>,
+    disk: DirectoryDisk,
+) -> Room<LogWriter, LogWriterRoom> {
+    let Supervision { supervisor, storage, patience, .. } = &plan.supervision;
+    let seat = supervisor.seat(*storage, "log_writer", *patience);
+    let faults = plan.faults.clone().of(seat.name());
+    let (rooms, counters, clock) = (plan.rooms.clone(), plan.counters.clone(), plan.clock);
+    let logger = plan.logger.new(o!("room" => "log"));
+    let settings = plan.settings.clone();
+    let unproven = Unproven::default();
+    let (open, waiting) = (settings.clone(), unproven.clone());
+    let make = move |log| {
+        let room = LogWriterRoom {
+            log,
+            rooms: rooms.clone(),
+            snapshots_kept: settings.snapshots_kept,
+            flush_due: false,
+            unsynced: 0,
+            unproven: unproven.clone(),
+            counters: counters.clone(),
+            logger: logger.clone(),
+        };
+        Hosted::new(LogWriter::default(), room, clock, faults.clone())
+    };
+    let first = make(log);
+    let factory = move |kept: Option<&log_writer::Input>| {
+        let opened = Log::open(disk.share(), log_settings(&open));
+        let (log, recovered) = opened.map_err(|error| error.to_string())?;
+        let mut first = waiting.beyond(recovered.last_zxid)?;
+        first.extend(kept.cloned());
+        Ok(Rebuilt { tenant: make(log), first })
     };
     SupervisedRoom::new(seat, first, Box::new(factory))
 }
@@ -124,13 +169,13 @@ pub(crate) fn snapshot_writer(
         Hosted::new(SnapshotOrders, room, clock, faults.clone())
     };
     let first = make();
-    let factory = move |kept: Option<SnapshotWork>| {
+    let factory = move |kept: Option<&SnapshotWork>| {
         let lost = matches!(kept, Some(SnapshotWork::Receive(_)));
         if lost || underway.load(Ordering::SeqCst) {
             return Err("what a leader was sending is lost with it".to_owned());
         }
         if let Some(SnapshotWork::Open(learner)) = kept {
-            book.pipeline(pipeline::Input::SnapshotUnreadable(learner));
+            book.pipeline(pipeline::Input::SnapshotUnreadable(*learner));
         }
         remove_unfinished(&mut left.share()).map_err(|error| error.to_string())?;
         book.tree_store(tree_store::Input::SnapshotWriterLost);

@@ -5,7 +5,6 @@ use crate::counters::Counters;
 use crate::ensemble;
 use crate::faults::Faults;
 use crate::links::Links;
-use crate::log_writer::LogWriterRoom;
 use crate::peer::PeerRoom;
 use crate::pipeline::PipelineRoom;
 use crate::postbox::Postboxes;
@@ -101,7 +100,7 @@ pub(crate) fn start(
     let tree_store = settle(&spine, tree_store(plan, replayed));
     let watch_fanout = settle(&spine, tenants::watch_fanout(plan));
     let session_sweeper = settle(&spine, tenants::session_sweeper(plan));
-    let log_writer = settle(&log_thread, log_writer(plan, log));
+    let log_writer = settle(&log_thread, tenants::log_writer(plan, log, disk.share()));
     let snapshot_writer = settle(&arbiters.snapshot.handle(), tenants::snapshot_writer(plan, disk));
 
     let rooms = Rooms {
@@ -205,23 +204,6 @@ fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeS
     };
     let machine = TreeStore::new(plan.view.clone(), schedule, replayed);
     without_successors(plan, plan.supervision.state, "tree_store", machine, room)
-}
-
-fn log_writer(
-    plan: &Plan<'_>,
-    log: ostler_core::log::Log<crate::disk::DirectoryDisk>,
-) -> Room<LogWriter, LogWriterRoom> {
-    let room = LogWriterRoom {
-        log,
-        rooms: plan.rooms.clone(),
-        snapshots_kept: plan.settings.snapshots_kept,
-        flush_due: false,
-        unsynced: 0,
-        counters: plan.counters.clone(),
-        logger: plan.logger.new(o!("room" => "log")),
-    };
-    let group = plan.supervision.storage;
-    without_successors(plan, group, "log_writer", LogWriter::default(), room)
 }
 
 /// What recovery leaves to the rooms.

@@ -14,9 +14,10 @@ pub(crate) trait Tenant: Unpin + 'static {
     /// here and in the other rooms of this thread.
     fn take(&mut self, input: Self::Input, later: &mut Vec<Self::Input>);
 
-    /// What its successor has to know of an input, should this tenant panic while taking it in:
-    /// the input itself, if it can be taken in again. Nothing, unless said otherwise.
-    fn keep(_input: &Self::Input) -> Option<Self::Input> {
+    /// What its successor has to know of an input that is about to be taken in, should this tenant
+    /// panic meanwhile: the input itself, if it can be taken in again. Nothing, unless said
+    /// otherwise.
+    fn keep(&mut self, _input: &Self::Input) -> Option<Self::Input> {
         None
     }
 }
@@ -30,7 +31,7 @@ pub(crate) struct Rebuilt<T: Tenant> {
 /// Builds the next tenant, from durable state and from what was kept of the input at which the
 /// last one panicked. An error is a reason why there can be none.
 pub(crate) type Factory<T> =
-    Box<dyn FnMut(Option<<T as Tenant>::Input>) -> Result<Rebuilt<T>, String> + Send>;
+    Box<dyn FnMut(Option<&<T as Tenant>::Input>) -> Result<Rebuilt<T>, String> + Send>;
 
 /// An input for a room.
 pub(crate) struct Deliver<I>(pub(crate) I);
@@ -72,19 +73,22 @@ impl<T: Tenant> SupervisedRoom<T> {
         }
         while let Some(input) = waiting.pop_front() {
             let Some(tenant) = &mut self.tenant else { return };
-            let kept = T::keep(&input);
-            if let Err(cause) = self.seat.run(|| tenant.take(input, later))
+            let mut kept = None;
+            let taken = self.seat.run(|| {
+                kept = tenant.keep(&input);
+                tenant.take(input, later);
+            });
+            if let Err(cause) = taken
                 && self.seat.failed(&cause)
             {
-                self.rebuild(kept, &mut waiting);
+                self.rebuild(kept.as_ref(), &mut waiting);
             }
         }
     }
 
     /// Until a tenant stands, or there is no more use in trying.
-    fn rebuild(&mut self, mut kept: Option<T::Input>, waiting: &mut VecDeque<T::Input>) {
+    fn rebuild(&mut self, kept: Option<&T::Input>, waiting: &mut VecDeque<T::Input>) {
         loop {
-            let again = kept.as_ref().and_then(T::keep);
             let Self { seat, tenant, factory } = self;
             let Some(factory) = factory else {
                 *tenant = None;
@@ -93,7 +97,7 @@ impl<T: Tenant> SupervisedRoom<T> {
             let old = tenant.take();
             let built = seat.run(|| {
                 drop(old);
-                factory(kept.take())
+                factory(kept)
             });
             match built {
                 Ok(Ok(Rebuilt { tenant, first })) => {
@@ -102,7 +106,7 @@ impl<T: Tenant> SupervisedRoom<T> {
                     return self.seat.rebuilt();
                 }
                 Ok(Err(reason)) => return self.seat.end(&reason),
-                Err(cause) if self.seat.failed(&cause) => kept = again,
+                Err(cause) if self.seat.failed(&cause) => {}
                 Err(_) => return,
             }
         }

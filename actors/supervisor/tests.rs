@@ -36,7 +36,7 @@ impl Tenant for Adder {
         }
     }
 
-    fn keep(input: &u32) -> Option<u32> {
+    fn keep(&mut self, input: &u32) -> Option<u32> {
         (*input == KEPT_POISON).then_some(KEPT_POISON)
     }
 }
@@ -77,11 +77,11 @@ fn adder_with(
     admit: impl Fn(usize) -> Result<(), String> + Send + 'static,
 ) -> Addr<SupervisedRoom<Adder>> {
     let mut generation = 0;
-    let factory = move |kept: Option<u32>| {
+    let factory = move |kept: Option<&u32>| {
         generation += 1;
         admit(generation)?;
         let tenant = Adder { generation, taken: Vec::new(), keeps: true };
-        Ok(Rebuilt { tenant, first: kept.into_iter().collect() })
+        Ok(Rebuilt { tenant, first: kept.copied().into_iter().collect() })
     };
     let seat = supervisor.seat(Supervisor::root(), name, patience);
     let first = Adder { generation: 0, taken: Vec::new(), keeps: false };
@@ -240,7 +240,7 @@ fn many_panics_under_load_lose_nothing_but_what_they_struck() {
         let supervisor = Supervisor::new("root", Strategy::One, limit, |_| {});
         let (failed, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (fails, takes) = (failed.clone(), taken.clone());
-        let factory = move |_| {
+        let factory = move |_: Option<&bool>| {
             fails.fetch_add(1, Ordering::Relaxed);
             Ok(Rebuilt { tenant: Counter(takes.clone()), first: Vec::new() })
         };

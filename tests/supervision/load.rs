@@ -49,7 +49,8 @@ impl Load {
     pub(crate) fn start_bearing(server: &Server, bear: Bear) -> Self {
         let (over, acknowledged) = (Arc::new(AtomicBool::new(false)), Arc::default());
         let (address, stop, count) = (server.address(), over.clone(), Arc::clone(&acknowledged));
-        let thread = std::thread::spawn(move || runtime().block_on(work(&address, &stop, &count, bear)));
+        let thread =
+            std::thread::spawn(move || runtime().block_on(work(&address, &stop, &count, bear)));
         let load = Self { over, acknowledged, thread: Some(thread) };
         load.goes_on();
         load

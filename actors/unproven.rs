@@ -1,0 +1,146 @@
+//! Orders that the log writer was given and that nobody knows to be durable: outlives the log
+//! writer's tenant, so that its successor can be given again what the log does not have.
+
+use ostler_core::rooms::log_writer::Input;
+use ostler_core::types::Zxid;
+use ostler_core::zab::LogOrder;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// See the module.
+#[derive(Clone, Default)]
+pub(crate) struct Unproven(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+struct Kept {
+    /// In the order of their marks.
+    batches: VecDeque<Batch>,
+    /// Mark of the last batch ever noted.
+    last: Option<u64>,
+    /// A leader's history is being collected: an open voids what there is of it.
+    staging: bool,
+}
+
+struct Batch {
+    mark: u64,
+    committed: Zxid,
+    orders: Vec<LogOrder>,
+}
+
+impl Unproven {
+    /// These orders are about to be written; those given again are known already.
+    pub(crate) fn note(&self, mark: u64, committed: Zxid, orders: &[LogOrder]) {
+        let mut kept = self.0.lock();
+        if kept.last.is_some_and(|last| mark <= last) {
+            return;
+        }
+        kept.last = Some(mark);
+        for order in orders {
+            match order {
+                LogOrder::BeginStage { .. } => kept.staging = true,
+                LogOrder::CommitStage { .. } => kept.staging = false,
+                LogOrder::Append(_) | LogOrder::Accept(_) | LogOrder::Stage(_) => {}
+            }
+        }
+        kept.batches.push_back(Batch { mark, committed, orders: orders.to_vec() });
+    }
+
+    /// Everything up to this mark is durable.
+    pub(crate) fn forget(&self, mark: u64) {
+        let mut kept = self.0.lock();
+        while kept.batches.front().is_some_and(|batch| batch.mark <= mark) {
+            kept.batches.pop_front();
+        }
+    }
+
+    /// All batches without what a log has that ends at `last` and is durable: a mark is due also
+    /// where nothing is left to write. An error if a log just opened tells too little.
+    pub(crate) fn beyond(&self, last: Zxid) -> Result<Vec<Input>, String> {
+        let kept = self.0.lock();
+        if kept.staging {
+            return Err("a leader's history was being collected".to_owned());
+        }
+        let batches = kept.batches.iter().map(|batch| {
+            let Batch { mark, committed, orders } = batch;
+            let mut missing = Vec::new();
+            for order in orders {
+                match order {
+                    LogOrder::Append(proposal) if proposal.zxid <= last => {}
+                    LogOrder::Append(_) => missing.push(order.clone()),
+                    LogOrder::Accept(_)
+                    | LogOrder::BeginStage { .. }
+                    | LogOrder::Stage(_)
+                    | LogOrder::CommitStage { .. } => {
+                        return Err("a change of leaders was under way".to_owned());
+                    }
+                }
+            }
+            Ok(Input::Orders { mark: *mark, committed: *committed, orders: missing })
+        });
+        batches.collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_core::types::{Epoch, ServerId};
+    use ostler_core::zab::{Proposal, Reign};
+
+    fn append(counter: u32) -> LogOrder {
+        let zxid = Zxid::new(Epoch(1), counter);
+        LogOrder::Append(Proposal { zxid, ..proposal() })
+    }
+
+    fn proposal() -> Proposal {
+        let origin = ostler_core::zab::Origin::default();
+        Proposal { zxid: Zxid::ZERO, time_ms: 0, origin, payload: bytes::Bytes::new() }
+    }
+
+    /// Marks and zxid counters of what is to be given again to a log that ends there.
+    fn again(unproven: &Unproven, last: u32) -> Vec<(u64, Vec<u32>)> {
+        let inputs = unproven.beyond(Zxid::new(Epoch(1), last)).expect("only entries");
+        let batches = inputs.into_iter().map(|input| {
+            let Input::Orders { mark, orders, .. } = input else { panic!("{input:?}") };
+            let counters = orders.iter().map(|order| {
+                let LogOrder::Append(proposal) = order else { panic!("{order:?}") };
+                proposal.zxid.counter()
+            });
+            (mark, counters.collect())
+        });
+        batches.collect()
+    }
+
+    #[test]
+    fn what_the_log_lacks_is_given_again_and_every_mark_is_due() {
+        let unproven = Unproven::default();
+        unproven.note(1, Zxid::ZERO, &[append(1), append(2)]);
+        unproven.note(2, Zxid::ZERO, &[append(3), append(4)]);
+        unproven.note(3, Zxid::ZERO, &[append(5)]);
+        unproven.forget(1);
+        assert_eq!(again(&unproven, 3), [(2, vec![4]), (3, vec![5])]);
+        assert_eq!(again(&unproven, 5), [(2, vec![]), (3, vec![])]);
+        // What is given again is noted again, with what was left of it.
+        unproven.note(2, Zxid::ZERO, &[append(4)]);
+        assert_eq!(again(&unproven, 2), [(2, vec![3, 4]), (3, vec![5])]);
+        unproven.forget(3);
+        assert_eq!(again(&unproven, 0), []);
+    }
+
+    #[test]
+    fn a_change_of_leaders_is_left_to_a_new_start() {
+        let reign = Reign { epoch: Epoch(2), leader: ServerId(1) };
+        let unproven = Unproven::default();
+        unproven.note(1, Zxid::ZERO, &[LogOrder::Accept(reign)]);
+        assert!(unproven.beyond(Zxid::ZERO).is_err());
+        unproven.forget(1);
+        assert!(unproven.beyond(Zxid::ZERO).is_ok());
+        unproven.note(2, Zxid::ZERO, &[LogOrder::BeginStage { base: Zxid::ZERO, snapshot: false }]);
+        unproven.forget(2);
+        assert!(unproven.beyond(Zxid::ZERO).is_err(), "durable, and void once the log is opened");
+        unproven.note(3, Zxid::ZERO, &[LogOrder::CommitStage { reign }]);
+        unproven.forget(3);
+        assert!(unproven.beyond(Zxid::ZERO).is_ok());
+    }
+}
