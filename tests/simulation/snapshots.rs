@@ -6,7 +6,7 @@ use ostler_core::log::LogError;
 use ostler_core::log::snapshot::Writer;
 use ostler_core::log::transfer::{Sink, Source};
 use ostler_core::rooms::{log_writer, pipeline, tree_store};
-use ostler_core::types::ServerId;
+use ostler_core::types::{ServerId, Zxid};
 
 /// How much of a snapshot is sent at a time, in bytes: small, so that it takes several pieces.
 const PIECE_BYTES: usize = 700;
@@ -92,14 +92,17 @@ impl World {
     }
 
     fn take_snapshot(&mut self, server: usize, work: SnapshotWork) {
-        let report = match self.try_snapshot(server, work) {
+        let writing = self.rooms(server).snapshot.writing.as_ref().map(|(zxid, _)| *zxid);
+        let begun = if let SnapshotWork::Begin(zxid) = &work { Some(*zxid) } else { None };
+        let zxid = begun.or(writing).expect("a snapshot is under way");
+        let report = match self.try_snapshot(server, work, zxid) {
             Ok(report) => report,
             Err(_) => {
                 if let Some((_, writer)) = self.rooms(server).snapshot.writing.take() {
                     // What is left of it goes with the next start.
                     let _ = writer.abandon();
                 }
-                tree_store::Input::SnapshotFailed
+                tree_store::Input::SnapshotFailed(zxid)
             }
         };
         self.tell_tree(server, report);
@@ -109,6 +112,7 @@ impl World {
         &mut self,
         server: usize,
         work: SnapshotWork,
+        zxid: Zxid,
     ) -> Result<tree_store::Input, LogError> {
         let disk = self.servers[server].disk.share();
         let desk = &mut self.rooms(server).snapshot;
@@ -119,16 +123,16 @@ impl World {
                 writer.chunk(&slice)?;
             }
             SnapshotWork::End => {
-                let (zxid, writer) = desk.writing.take().expect("an end follows its beginning");
+                let (_, writer) = desk.writing.take().expect("an end follows its beginning");
                 writer.publish()?;
                 self.tell_log(server, log_writer::Input::SnapshotPublished(zxid));
-                return Ok(tree_store::Input::SnapshotDone);
+                return Ok(tree_store::Input::SnapshotDone(zxid));
             }
             SnapshotWork::Abandon => {
                 if let Some((_, writer)) = desk.writing.take() {
                     writer.abandon()?;
                 }
-                return Ok(tree_store::Input::SnapshotFailed);
+                return Ok(tree_store::Input::SnapshotFailed(zxid));
             }
             SnapshotWork::Open(_)
             | SnapshotWork::Read(_)
@@ -137,6 +141,6 @@ impl World {
             | SnapshotWork::Received(..)
             | SnapshotWork::Load(_) => unreachable!("no part of taking a snapshot"),
         }
-        Ok(tree_store::Input::SliceTaken)
+        Ok(tree_store::Input::SliceTaken(zxid))
     }
 }
