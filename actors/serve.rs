@@ -213,12 +213,12 @@ fn start_timers(plan: &Plan<'_>) {
     let (timing, alone) = (ensemble::timing(plan.settings), plan.settings.ensemble.is_none());
     actix_rt::spawn(ensemble::tick(timing, alone, plan.rooms.clone()));
     let tick = Duration::from_millis((u64::from(plan.settings.tick_ms) / 10).clamp(10, 200));
-    let rooms = plan.rooms.clone();
+    let (rooms, clock) = (plan.rooms.clone(), plan.clock);
     actix_rt::spawn(async move {
         let mut timer = tokio::time::interval(tick);
         loop {
             timer.tick().await;
-            rooms.session_sweeper(session_sweeper::Input::Tick);
+            rooms.session_sweeper(session_sweeper::Input::Tick(clock.mono_ms()));
         }
     });
     let reap = Duration::from_millis(plan.settings.reap_interval_ms.max(1));

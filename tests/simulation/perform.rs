@@ -363,7 +363,8 @@ impl World {
                 self.plan.tick_ms
             }
             Timer::Sweep => {
-                self.tell_sweeper(server, session_sweeper::Input::Tick);
+                let at = self.servers[server].now(self.now_us).mono_ms;
+                self.tell_sweeper(server, session_sweeper::Input::Tick(at));
                 server::sweep_ms(&self.plan) / 4
             }
             Timer::Report => {

@@ -40,8 +40,9 @@ pub enum Input {
         /// When the client came.
         at: u64,
     },
-    /// Time has passed.
-    Tick,
+    /// Time has passed, up to this instant. Whoever says so says it at that instant, so that
+    /// reports of what was heard before it stand before it in the mailbox.
+    Tick(u64),
     /// There is no leader: clocks stand still.
     Pause,
     /// Another server leads: clocks stand still here, and it is told who was heard.
@@ -113,11 +114,13 @@ impl SessionSweeper {
         }
     }
 
-    fn sweep(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    /// Judges by the instant of the tick, not of its arrival: when this room comes to it late, the
+    /// touches of the meantime wait behind it.
+    fn sweep(&mut self, said_at: u64, effects: &mut Vec<Effect>) {
         if self.clocks != Clocks::Ours {
             return;
         }
-        let Some(until_ms) = now.mono_ms.checked_sub(self.touch_delay_ms) else { return };
+        let Some(until_ms) = said_at.checked_sub(self.touch_delay_ms) else { return };
         let expired = self.deadlines.expire(until_ms);
         if !expired.is_empty() {
             self.expired_total += expired.len() as u64;
@@ -141,7 +144,7 @@ impl Machine for SessionSweeper {
             Input::Attached { session, timeout_ms, at } => {
                 self.deadlines.attach(session, timeout_ms, at);
             }
-            Input::Tick => self.sweep(now, effects),
+            Input::Tick(said_at) => self.sweep(said_at, effects),
             Input::Pause => self.clocks = Clocks::Nobodys,
             Input::Follow => self.clocks = Clocks::TheLeaders,
             Input::Resume => {
@@ -187,15 +190,31 @@ mod tests {
             vec![
                 (0, opened(A, 2000)),
                 (0, opened(B, 2000)),
-                (3000, Input::Tick),
+                (3000, Input::Tick(3000)),
                 (3150, Input::Touched(vec![(B, 2900)])),
-                (3199, Input::Tick),
-                (3200, Input::Tick),
-                (5199, Input::Tick),
+                (3199, Input::Tick(3199)),
+                (3200, Input::Tick(3200)),
+                (5199, Input::Tick(5199)),
             ],
         );
         assert_eq!(verdicts, [(3200, vec![A])]);
         assert_eq!(sweeper.expired_total(), 1);
+    }
+
+    #[test]
+    fn a_tick_that_waited_knows_nothing_of_the_meantime() {
+        let mut sweeper = SessionSweeper::new(1000, 200);
+        let verdicts = play(
+            &mut sweeper,
+            vec![
+                (0, opened(A, 2000)),
+                (0, opened(B, 2000)),
+                (9000, Input::Tick(2900)),
+                (9000, Input::Touched(vec![(B, 6900)])),
+                (9000, Input::Tick(7000)),
+            ],
+        );
+        assert_eq!(verdicts, [(9000, vec![A])]);
     }
 
     #[test]
@@ -205,7 +224,7 @@ mod tests {
             (0, opened(A, 1000)),
             (10, Input::Closed { session: A }),
             (20, Input::Touched(vec![(A, 15)])),
-            (90_000, Input::Tick),
+            (90_000, Input::Tick(90_000)),
         ];
         assert_eq!(play(&mut sweeper, inputs), []);
     }
@@ -218,10 +237,10 @@ mod tests {
             vec![
                 (0, opened(A, 1000)),
                 (10, Input::Pause),
-                (60_000, Input::Tick),
+                (60_000, Input::Tick(60_000)),
                 (70_000, Input::Resume),
-                (71_999, Input::Tick),
-                (72_000, Input::Tick),
+                (71_999, Input::Tick(71_999)),
+                (72_000, Input::Tick(72_000)),
             ],
         );
         assert_eq!(verdicts, [(72_000, vec![A])]);
@@ -235,7 +254,7 @@ mod tests {
         sweeper.step(at(0), opened(A, 1000), &mut effects);
         sweeper.step(at(0), Input::Follow, &mut effects);
         sweeper.step(at(500), Input::Touched(vec![(A, 420)]), &mut effects);
-        sweeper.step(at(90_000), Input::Tick, &mut effects);
+        sweeper.step(at(90_000), Input::Tick(90_000), &mut effects);
         assert_eq!(effects, [Effect::Report(vec![(A, 80)])]);
     }
 
@@ -247,8 +266,8 @@ mod tests {
             vec![
                 (0, opened(A, 1000)),
                 (50_000, Input::Restored(vec![(B, 3000)])),
-                (53_999, Input::Tick),
-                (54_000, Input::Tick),
+                (53_999, Input::Tick(53_999)),
+                (54_000, Input::Tick(54_000)),
             ],
         );
         assert_eq!(verdicts, [(54_000, vec![B])]);
@@ -260,7 +279,12 @@ mod tests {
         let attached = Input::Attached { session: A, timeout_ms: 8000, at: 900 };
         let verdicts = play(
             &mut sweeper,
-            vec![(0, opened(A, 1000)), (950, attached), (8999, Input::Tick), (9000, Input::Tick)],
+            vec![
+                (0, opened(A, 1000)),
+                (950, attached),
+                (8999, Input::Tick(8999)),
+                (9000, Input::Tick(9000)),
+            ],
         );
         assert_eq!(verdicts, [(9000, vec![A])]);
     }
@@ -269,7 +293,7 @@ mod tests {
     fn a_session_still_open_after_its_verdict_is_named_again() {
         let mut sweeper = SessionSweeper::new(1000, 0);
         let mut inputs = vec![(0, opened(A, 1000))];
-        inputs.extend((0..7).map(|tick| (tick * 1000, Input::Tick)));
+        inputs.extend((0..7).map(|tick| (tick * 1000, Input::Tick(tick * 1000))));
         assert_eq!(play(&mut sweeper, inputs), [(2000, vec![A]), (4000, vec![A]), (6000, vec![A])]);
     }
 }
