@@ -28,7 +28,7 @@ pub(super) enum HeldBody {
 }
 
 impl HeldBody {
-    /// Whether it has no place of its own in the history.
+    /// Whether it never has a place of its own in the history.
     fn is_confirmation(&self) -> bool {
         match self {
             Self::Confirm(_) | Self::Claim(_) => true,
@@ -206,9 +206,10 @@ impl Desk {
         let body = match body {
             HeldBody::Confirm(frame) => CommittedBody::Travel(frame),
             HeldBody::Claim(claim) => CommittedBody::Claim(claim),
-            HeldBody::Write(_) | HeldBody::Attach { .. } => {
-                unreachable!("only confirmations are vouched for")
+            HeldBody::Attach { session, timeout_ms } => {
+                CommittedBody::Attach { session, timeout_ms }
             }
+            HeldBody::Write(_) => unreachable!("nobody vouches for a write"),
         };
         out.push(Committed { sender: Some(sender), xid, body });
         out.extend(after);

@@ -55,6 +55,14 @@ impl Pipeline {
                     let since = self.member.logged();
                     let lost = self.owners.take(session, from, connection, since);
                     self.kick(lost, effects);
+                    if self.alone {
+                        // No other leader will ever ask who speaks for a session, so the takeover
+                        // needs no zxid, as in ZooKeeper.
+                        self.moved(session, Some(connection), effects);
+                        self.propose(core::mem::take(&mut drafts));
+                        self.vouch(from, serial);
+                        continue;
+                    }
                     // In the history, so that no later leader lets the old connection in.
                     let mut payload = Vec::new();
                     txn::encode_takeover(session, &mut payload);
@@ -64,12 +72,16 @@ impl Pipeline {
             }
             // The confirmation covers the writes that came before it.
             self.propose(core::mem::take(&mut drafts));
-            let token = self.next_token;
-            self.next_token += 1;
-            self.tokens.insert(token, Asked { server: from, serial });
-            self.tell(MemberInput::Confirm { token, asker: from });
+            self.vouch(from, serial);
         }
         self.propose(drafts);
+    }
+
+    fn vouch(&mut self, server: ServerId, serial: u64) {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.tokens.insert(token, Asked { server, serial });
+        self.tell(MemberInput::Confirm { token, asker: server });
     }
 
     pub(super) fn propose(&mut self, drafts: Vec<Draft>) {

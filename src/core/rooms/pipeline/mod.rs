@@ -51,6 +51,8 @@ enum Way {
 /// See the module.
 pub struct Pipeline {
     me: ServerId,
+    /// Whether nobody else can ever lead.
+    alone: bool,
     member: Member,
     inputs: VecDeque<MemberInput>,
     scratch: Vec<MemberEffect>,
@@ -129,6 +131,7 @@ impl Pipeline {
             settings;
         Self {
             me,
+            alone: membership.is_single(),
             member: Member::new(me, membership, timing, recovered, window_bytes),
             inputs: VecDeque::new(),
             scratch: Vec::new(),
@@ -311,6 +314,7 @@ impl Pipeline {
     fn submit(&mut self, submission: Submission, effects: &mut Vec<Effect>) {
         let Submission { sender, items } = submission;
         if self.lost.contains(&sender.connection) {
+            self.dropped += items.len() as u64;
             return;
         }
         let mut forwarded = Vec::new();
