@@ -76,7 +76,7 @@ def _lines(difference, _step):
 
 # Shapes of lines (words.py) that only Apache, or only Ostler, has; a reason each in explained.md.
 EXPLAINED_LINES = {
-    "mntr": ((metrics.SHAPE,), ()),
+    "mntr": ((metrics.SHAPE,), (metrics.OURS,)),
     "envi": ((r"java\.(class\.path|compiler|home|io\.tmpdir|library\.path|vendor|version)",
               r"os\.memory\.(free|max|total)"), ()),
 }
