@@ -60,6 +60,9 @@ impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
             Effect::SnapshotVoid => self.rooms.snapshot_writer(SnapshotWork::Abandon),
             Effect::Replaced(zxid, sessions) => {
                 let all: Vec<_> = self.counters.connections.iter().map(|c| *c.key()).collect();
+                // The watches first: what changed in between has no events, so those of later
+                // changes must not reach a client before its socket is closed.
+                self.rooms.watch_fanout(watch_fanout::Input::Closed(all.clone()));
                 self.postboxes.post(all.into_iter().map(Post::Kick));
                 self.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
                 self.rooms.pipeline(pipeline::Input::Loaded(zxid));

@@ -314,6 +314,7 @@ impl World {
             tree_store::Effect::SnapshotVoid => self.tell_snapshot(server, SnapshotWork::Abandon),
             tree_store::Effect::Replaced(zxid, sessions) => {
                 let all: Vec<_> = self.rooms(server).seats.keys().copied().collect();
+                self.tell_fanout(server, watch_fanout::Input::Closed(all.clone()));
                 for id in all {
                     self.post(server, id, Post::Kick);
                 }
