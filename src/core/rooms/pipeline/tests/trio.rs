@@ -1,0 +1,330 @@
+//! Three pipelines with the links between them: what becomes of requests when a leader is lost,
+//! and of sessions that move.
+
+use super::*;
+
+/// Three pipelines whose elections are decided by the test, whose disks are instant and whose
+/// links carry everything until they are cut.
+struct Trio {
+    servers: BTreeMap<ServerId, Pipeline>,
+    inbox: VecDeque<(ServerId, Input)>,
+    cut: BTreeSet<ServerId>,
+    /// Requests answered, by server, as (xid, whether it is a transaction).
+    answered: Vec<(ServerId, i32, bool)>,
+    kicked: Vec<(ServerId, ConnectionId)>,
+    /// All transactions that each tree was given.
+    applied: BTreeMap<ServerId, Vec<Zxid>>,
+    /// The same with what is in them.
+    history: BTreeMap<ServerId, Vec<Proposal>>,
+    now: Now,
+}
+
+impl Trio {
+    fn new() -> Self {
+        let ids = [1, 2, 3].map(ServerId);
+        let members = ids.map(|id| (id, Role::VOTER)).into();
+        let membership = Membership::new(Ensemble { version: Zxid::ZERO, members });
+        let servers = ids.map(|id| (id, pipeline(id.0, membership.clone()))).into();
+        let mut trio = Self {
+            servers,
+            inbox: VecDeque::new(),
+            cut: BTreeSet::new(),
+            answered: Vec::new(),
+            kicked: Vec::new(),
+            applied: BTreeMap::new(),
+            history: BTreeMap::new(),
+            now: NOW,
+        };
+        trio.inbox.extend(ids.map(|id| (id, Input::Start)));
+        trio.settle();
+        trio
+    }
+
+    fn elect(&mut self, leader: u64) {
+        let alive: Vec<_> =
+            self.servers.keys().copied().filter(|id| !self.cut.contains(id)).collect();
+        for id in alive {
+            self.inbox.push_back((id, Input::Try(ServerId(leader))));
+        }
+        self.settle();
+    }
+
+    /// As an election would.
+    fn elect_the_most_recent(&mut self) {
+        let alive = self.servers.iter().filter(|(id, _)| !self.cut.contains(id));
+        let best = alive.max_by_key(|(id, server)| (server.member().logged(), **id));
+        let leader = best.map(|(id, _)| id.0).expect("somebody is alive");
+        self.elect(leader);
+    }
+
+    fn give(&mut self, server: u64, input: Input) {
+        self.inbox.push_back((ServerId(server), input));
+    }
+
+    /// Takes one step; false when there is none to take.
+    fn step(&mut self) -> bool {
+        let Some((id, input)) = self.inbox.pop_front() else { return false };
+        let mut effects = Vec::new();
+        let server = self.servers.get_mut(&id).expect("it is one of the three");
+        server.step(self.now, input, &mut effects);
+        effects.into_iter().for_each(|effect| self.perform(id, effect));
+        true
+    }
+
+    fn settle(&mut self) {
+        while self.step() {}
+    }
+
+    fn perform(&mut self, id: ServerId, effect: Effect) {
+        match effect {
+            Effect::Send(to, message) if !self.cut.contains(&id) && !self.cut.contains(&to) => {
+                self.inbox.push_back((to, Input::Received(id, vec![message])));
+            }
+            Effect::Log { mark, .. } => self.inbox.push_back((id, Input::Durable(mark))),
+            Effect::Commit(batch) => batch.into_iter().for_each(|committed| {
+                if let CommittedBody::Txn(proposal) = &committed.body {
+                    self.applied.entry(id).or_default().push(proposal.zxid);
+                    self.history.entry(id).or_default().push(proposal.clone());
+                }
+                if committed.sender.is_some() {
+                    let txn = matches!(committed.body, CommittedBody::Txn(_));
+                    self.answered.push((id, committed.xid.0, txn));
+                }
+            }),
+            Effect::Kick(connections) => {
+                self.kicked.extend(connections.into_iter().map(|connection| (id, connection)));
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a server off the net; the others notice.
+    fn isolate(&mut self, server: u64) {
+        let gone = ServerId(server);
+        self.cut.insert(gone);
+        self.inbox.retain(|(to, input)| {
+            *to != gone && !matches!(input, Input::Received(from, _) if *from == gone)
+        });
+        for id in [1, 2, 3].map(ServerId) {
+            if id != gone {
+                self.inbox.push_back((id, Input::LinkDown(gone)));
+            }
+        }
+        self.settle();
+    }
+}
+
+#[test]
+fn a_follower_forwards_and_answers_in_order() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, submit(5, vec![write(), travel(), confirm(), write()]));
+    trio.settle();
+    let one = ServerId(1);
+    assert_eq!(trio.answered, [(one, 1, true), (one, 2, false), (one, 3, false), (one, 4, true)]);
+    let all: BTreeSet<_> = trio.applied.values().collect();
+    assert_eq!((trio.applied.len(), all.len()), (3, 1), "{:?}", trio.applied);
+}
+
+#[test]
+fn writes_under_way_when_the_leader_dies_are_answered_once_and_in_order() {
+    // The leader dies after each possible number of steps.
+    for steps in 0..40 {
+        let mut trio = Trio::new();
+        trio.elect(3);
+        trio.give(1, submit(5, vec![write(), confirm(), write(), travel(), write()]));
+        for _ in 0..steps {
+            trio.step();
+        }
+        trio.isolate(3);
+        trio.elect_the_most_recent();
+        let mine: Vec<_> = trio.answered.iter().filter(|(id, ..)| *id == ServerId(1)).collect();
+        let xids: Vec<_> = mine.iter().map(|(_, xid, _)| *xid).collect();
+        assert_eq!(xids, [1, 2, 3, 4, 5], "after {steps} steps");
+        let applied = &trio.applied[&ServerId(1)];
+        assert_eq!(applied.len(), 3, "each write once, after {steps} steps: {applied:?}");
+        assert_eq!(applied, &trio.applied[&ServerId(2)]);
+    }
+}
+
+/// Writes with the numbers from 1 on, each of which makes a numbered znode.
+fn numbered_creates(session: SessionId) -> Vec<ItemBody> {
+    let payload = |xid| {
+        let acl = vec![AclEntry { perms: Perms::ALL, scheme: "world", id: "anyone" }];
+        let (variant, flags) = (CreateVariant::Plain, 2);
+        let create = Create { path: "/n-", data: None, acl, flags, ttl_ms: 0, variant };
+        let mut payload = Vec::new();
+        let once = Once { xid: Xid(xid), heard: Xid(0) };
+        txn::encode_once(session, once, &[], &Op::Create(create), &mut payload);
+        ItemBody::Write(payload.into())
+    };
+    (1..=4).map(payload).collect()
+}
+
+/// What a tree says to each of these.
+fn outcomes(history: &[Proposal]) -> Vec<Outcome> {
+    let mut tree = Tree::new(Rules::default(), 1);
+    let apply = |proposal: &Proposal| {
+        let payload = txn::decode(&proposal.payload).unwrap();
+        let (once, ids) = (payload.once(), &payload.ids[..]);
+        let Proposal { zxid, time_ms, .. } = *proposal;
+        let txn = Txn { zxid, time_ms, session: payload.session, ids, op: payload.op };
+        tree.apply_once(&txn, once, &mut tree::Effects::default()).1
+    };
+    history.iter().map(apply).collect()
+}
+
+#[test]
+fn writes_that_are_sent_again_at_another_server_take_effect_once() {
+    let mut sent_in_vain = 0;
+    // The server that the client is at dies after each possible number of steps.
+    for (home, other, steps) in [(1, 2), (3, 1)]
+        .iter()
+        .flat_map(|(home, other)| (0..40).map(move |steps| (*home, *other, steps)))
+    {
+        let mut trio = Trio::new();
+        trio.elect(3);
+        let mut payload = Vec::new();
+        let op = Op::CreateSession { timeout_ms: 4000, password: [0; 16] };
+        txn::encode(SessionId::NONE, Xid(0), &[], &op, &mut payload);
+        trio.give(home, submit_as(5, 0, vec![ItemBody::Write(payload.into())]));
+        trio.settle();
+        let opened = trio.applied[&ServerId(home)][0];
+        let session = SessionId(opened.to_wire());
+        trio.give(home, Input::Opened(vec![(session, ConnectionId(5))], opened));
+        trio.settle();
+        trio.give(home, submit_as(5, session.0, numbered_creates(session)));
+        for _ in 0..steps {
+            trio.step();
+        }
+        trio.isolate(home);
+        if home == 3 {
+            trio.elect_the_most_recent();
+        }
+        trio.give(other, submit_as(8, 0, vec![attach(session.0)]));
+        trio.settle();
+        trio.give(other, submit_as(8, session.0, numbered_creates(session)));
+        trio.settle();
+        let history = &trio.history[&ServerId(other)];
+        let told = outcomes(history);
+        sent_in_vain += history.len() - 5;
+        let expected = ["/n-0000000000", "/n-0000000001", "/n-0000000002", "/n-0000000003"];
+        let told = told[told.len() - 4..].iter().map(|outcome| match outcome {
+            Outcome::Created { path, .. } => path.as_str(),
+            other => panic!("{other:?} is no create"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), expected, "{home} died after {steps} steps");
+    }
+    assert!(sent_in_vain > 40, "many were in the history already: {sent_in_vain}");
+}
+
+#[test]
+fn a_leader_that_was_deposed_without_noticing_vouches_for_nothing() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(3, submit(5, vec![confirm()]));
+    trio.settle();
+    assert_eq!(trio.answered, [(ServerId(3), 1, false)]);
+    trio.isolate(3);
+    trio.elect(2);
+    trio.give(2, submit(6, vec![write()]));
+    trio.settle();
+    trio.answered.clear();
+    trio.give(3, submit(5, vec![confirm(), travel()]));
+    trio.settle();
+    assert_eq!(trio.answered, [], "its state lacks what was acknowledged elsewhere");
+}
+
+#[test]
+fn what_was_acknowledged_anywhere_is_seen_by_what_is_confirmed_later() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    for (writer, reader) in [(1, 2), (2, 3), (3, 1), (1, 1)] {
+        trio.give(writer, submit(5, vec![write()]));
+        while !trio.answered.contains(&(ServerId(writer), 1, true)) {
+            assert!(trio.step(), "the write is acknowledged");
+        }
+        let seen = trio.applied[&ServerId(writer)].len();
+        trio.answered.clear();
+        trio.give(reader, submit(6, vec![confirm()]));
+        while trio.answered.is_empty() {
+            assert!(trio.step(), "the read is confirmed");
+        }
+        assert_eq!(trio.answered, [(ServerId(reader), 1, false)]);
+        assert!(trio.applied[&ServerId(reader)].len() >= seen, "{writer} to {reader}");
+        trio.settle();
+        trio.answered.clear();
+    }
+}
+
+#[test]
+fn a_session_that_moves_to_another_server_leaves_its_old_connection_powerless() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], Zxid::new(Epoch(1), 1)));
+    trio.settle();
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.settle();
+    // By the leader at once, and by the history.
+    assert_eq!(trio.kicked, [(ServerId(1), ConnectionId(5)); 2]);
+    assert_eq!(trio.answered, [(ServerId(2), 1, false)]);
+    trio.give(1, submit(5, vec![write()]));
+    trio.settle();
+    assert_eq!(trio.applied[&ServerId(1)].len(), 1, "the takeover alone: {:?}", trio.applied);
+    assert_eq!(trio.servers[&ServerId(1)].outstanding(), 0);
+}
+
+#[test]
+fn what_a_held_connection_asked_never_acts_once_its_session_has_moved() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], Zxid::new(Epoch(1), 1)));
+    trio.settle();
+    trio.isolate(1);
+    trio.give(1, submit(5, vec![write()]));
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.settle();
+    // A new leader knows of no owner until it is told, and the old connection's server may speak
+    // first.
+    trio.cut.clear();
+    trio.isolate(3);
+    trio.elect_the_most_recent();
+    trio.settle();
+    assert_eq!(trio.applied[&ServerId(2)].len(), 1, "the takeover alone: {:?}", trio.applied);
+    assert_eq!(trio.servers[&ServerId(1)].outstanding(), 0);
+}
+
+#[test]
+fn a_request_that_a_snapshot_may_hold_is_not_asked_for_again() {
+    let trio = [1, 2, 3].map(|id| (ServerId(id), Role::VOTER)).into_iter().collect();
+    let membership = Membership::new(Ensemble { version: Zxid::ZERO, members: trio });
+    let mut pipeline = pipeline(1, membership);
+    run(&mut pipeline, Input::Start);
+    run(&mut pipeline, submit(5, vec![write(), travel()]));
+    let (mut effects, mut answered) = (Vec::new(), Vec::new());
+    pipeline.carry_out(MemberEffect::LoadSnapshot(Zxid::new(Epoch(1), 9)), &mut effects);
+    answered.extend(committed(&effects));
+    let kick = |effect: &Effect| matches!(effect, Effect::Kick(k) if k[..] == [ConnectionId(5)]);
+    assert!(effects.iter().any(kick), "{effects:?}");
+    // What was on its way from the socket is let in no more.
+    answered.extend(committed(&run(&mut pipeline, submit(5, vec![write(), travel()]))));
+    assert_eq!((pipeline.outstanding(), answered.len()), (0, 0));
+    run(&mut pipeline, Input::Gone(SessionId(7), ConnectionId(5)));
+    assert!(pipeline.lost.is_empty(), "a connection that is gone is forgotten");
+}
+
+#[test]
+fn a_new_leader_learns_who_speaks_for_which_session() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    let at = |counter| Zxid::new(Epoch(1), counter);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], at(1)));
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.settle();
+    trio.isolate(3);
+    trio.elect(2);
+    let before = trio.applied.get(&ServerId(2)).cloned();
+    trio.give(1, submit(5, vec![write()]));
+    trio.settle();
+    assert_eq!(trio.applied.get(&ServerId(2)).cloned(), before, "the later takeover counts");
+}
