@@ -11,18 +11,12 @@
 //! The rooms `peer` and `pipeline` host the two machines; so does the simulator.
 
 pub mod election;
-#[cfg(test)]
-mod explorer_test;
 pub mod io;
 pub mod member;
 pub mod message;
 pub mod quorum;
 #[cfg(test)]
-mod random_test;
-#[cfg(test)]
-mod scripts_test;
-#[cfg(test)]
-mod trial_test;
+mod tests;
 
 use crate::types::{Epoch, ServerId, Zxid};
 use alloc::vec::Vec;

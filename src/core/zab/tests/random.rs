@@ -4,10 +4,10 @@
 //!
 //! `OSTLER_ZAB_SEED` (at build time) replays one schedule, `OSTLER_ZAB_SEEDS` runs more of them.
 
-use super::io::MemberInput;
-use super::quorum::{Ensemble, Membership, Role};
-use super::trial_test::{Chance, Packet, World};
+use super::trial::{Chance, Packet, World};
 use crate::types::{ServerId, Zxid};
+use crate::zab::io::MemberInput;
+use crate::zab::quorum::{Ensemble, Membership, Role};
 use std::vec::Vec;
 
 const SEEDS: u64 = 500;

@@ -1,9 +1,9 @@
 //! The rules of Zab, each by a small story.
 
-use super::io::MemberInput;
-use super::trial_test::{Packet, World, id};
-use super::{Draft, Origin, Reign};
+use super::trial::{Packet, World, id};
 use crate::types::{Epoch, ServerId};
+use crate::zab::io::MemberInput;
+use crate::zab::{Draft, Origin, Reign};
 use bytes::Bytes;
 use std::vec;
 use std::vec::Vec;

@@ -6,8 +6,8 @@
 //! ensemble itself checks each step. `OSTLER_ZAB_STATES` (at build time) sets how many states are
 //! visited in each setting.
 
-use super::io::MemberInput;
-use super::trial_test::{World, id};
+use super::trial::{World, id};
+use crate::zab::io::MemberInput;
 use core::fmt::Write;
 use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::hash::{DefaultHasher, Hasher};
