@@ -1,6 +1,7 @@
 //! Random schedules: links that break, disks that are late, processes that die, in any order.
 //! Some have candidates named by chance in place of elections, so that discovery meets what
-//! elections would spare it. What has to hold always is checked by the ensemble itself; in the end all have to agree again.
+//! elections would spare it. What has to hold always is checked by the ensemble itself; in the end
+//! all have to agree again.
 //!
 //! `OSTLER_ZAB_SEED` (at build time) replays one schedule, `OSTLER_ZAB_SEEDS` runs more of them.
 
@@ -180,10 +181,11 @@ impl Schedule {
 #[test]
 fn in_any_order_of_events_one_history_is_delivered() {
     if let Some(seed) = option_env!("OSTLER_ZAB_SEED") {
-        Schedule::new(seed.parse().unwrap()).run();
+        Schedule::new(seed.parse().expect("a seed is a number")).run();
         return;
     }
-    let seeds = option_env!("OSTLER_ZAB_SEEDS").map_or(SEEDS, |seeds| seeds.parse().unwrap());
+    let seeds = option_env!("OSTLER_ZAB_SEEDS")
+        .map_or(SEEDS, |seeds| seeds.parse().expect("a count is a number"));
     let mut delivered = 0;
     for seed in 0..seeds {
         let run = || Schedule::new(seed).run();

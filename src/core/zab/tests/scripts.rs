@@ -14,6 +14,10 @@ fn followers(world: &World, leader: ServerId) -> Vec<ServerId> {
     world.servers.keys().copied().filter(|server| *server != leader).collect()
 }
 
+fn reign(world: &World, server: ServerId) -> Reign {
+    world.servers[&server].serving.expect("it serves")
+}
+
 fn has_write(world: &World, serial: u64) -> bool {
     let payload = std::format!("write {serial}");
     world.chosen.iter().any(|entry| entry.payload == payload.as_bytes())
@@ -75,7 +79,7 @@ fn a_write_that_only_its_leader_has_is_truncated() {
     let others = followers(&world, leader);
     let last = world.servers[&leader].disk.image.last();
     assert!(last > world.servers[&others[0]].disk.image.last());
-    let new = world.servers[&others[0]].serving.unwrap().leader;
+    let new = reign(&world, others[0]).leader;
     world.propose(new, 1);
     world.heal();
     world.converge();
@@ -132,7 +136,8 @@ fn a_late_joiner_under_load_misses_nothing() {
         world.propose(leader, 3);
         world.settle();
         world.restart(late);
-        let other = followers(&world, leader).into_iter().find(|server| *server != late).unwrap();
+        let mut others = followers(&world, leader).into_iter().filter(|server| *server != late);
+        let other = others.next().expect("there are three");
         for _ in 0..300 {
             world.propose(leader, 1);
             world.link();
@@ -265,7 +270,7 @@ fn a_used_up_epoch_is_followed_by_the_next_without_a_pause_for_clients() {
         let template = World::new(voters, observers, LARGE);
         let mut world = World::of(template.membership(), LARGE, 3);
         let leader = world.converge();
-        let first = world.servers[&leader].serving.unwrap().epoch;
+        let first = reign(&world, leader).epoch;
         world.confirm(leader);
         world.propose(leader, 10);
         world.confirm(leader);
@@ -274,7 +279,7 @@ fn a_used_up_epoch_is_followed_by_the_next_without_a_pause_for_clients() {
         assert_eq!(world.chosen.len(), 11);
         let serials: Vec<_> = world.chosen.iter().map(|entry| entry.origin.serial).collect();
         assert!(serials.is_sorted());
-        assert_eq!(world.servers[&leader].serving.unwrap().epoch, Epoch(first.0 + 3));
+        assert_eq!(reign(&world, leader).epoch, Epoch(first.0 + 3));
         assert!(world.servers.values().all(|state| state.suspended == 0));
         assert_eq!(world.servers[&leader].confirmed, 2);
     }
@@ -307,7 +312,7 @@ fn a_deposed_leader_never_confirms() {
     let new = world.servers.iter().find_map(|(server, state)| {
         state.serving.filter(|reign| reign.leader == *server).map(|_| *server)
     });
-    let new = new.unwrap();
+    let new = new.expect("the others have a leader");
     world.propose(new, 1);
     world.settle();
     assert_eq!(world.server(old).confirmed, 1);
@@ -338,8 +343,10 @@ fn many_reads_share_a_round() {
         world.confirm(leader);
     }
     let pings = |world: &World| {
-        let link = world.links.get(&(leader, follower)).unwrap();
-        link.iter().filter(|packet| matches!(packet, Packet::Zab(_))).count()
+        world.links[&(leader, follower)]
+            .iter()
+            .filter(|packet| matches!(packet, Packet::Zab(_)))
+            .count()
     };
     assert_eq!(pings(&world), 1);
     world.deliver(leader, follower);

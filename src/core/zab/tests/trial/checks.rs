@@ -70,8 +70,7 @@ impl World {
     }
 
     pub(super) fn given(&mut self, server: ServerId, entries: &[Proposal]) {
-        assert!(!entries.is_empty());
-        let state = self.servers.get_mut(&server).unwrap();
+        let state = self.servers.get_mut(&server).expect("it is one of the ensemble");
         for entry in entries {
             let reign = state.serving.unwrap_or(state.disk.image.current);
             assert!(entry.zxid.epoch() <= reign.epoch, "{} is given too early", entry.zxid);
@@ -81,7 +80,7 @@ impl World {
             }
             state.given += 1;
         }
-        let last = entries.last().unwrap().zxid;
+        let last = entries.last().expect("something is delivered").zxid;
         assert!(state.disk.image.last() >= last, "given before it was durable");
         state.questions.push_back(Question::Delivered(last));
     }

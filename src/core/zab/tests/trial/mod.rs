@@ -101,6 +101,6 @@ impl World {
     }
 
     pub(in crate::zab) fn server(&mut self, server: ServerId) -> &mut Server {
-        self.servers.get_mut(&server).unwrap()
+        self.servers.get_mut(&server).expect("it is one of the ensemble")
     }
 }
