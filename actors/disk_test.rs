@@ -17,16 +17,17 @@ fn settings(server: u64) -> LogSettings {
 }
 
 fn disk(path: &Path) -> DirectoryDisk {
-    DirectoryDisk::open(path, path).unwrap()
+    DirectoryDisk::open(path, path).expect("the directory is there")
 }
 
 fn append(log: &mut Log<DirectoryDisk>, zxids: std::ops::RangeInclusive<u64>) {
     for zxid in zxids {
         let payload = vec![zxid as u8; 1000];
         let origin = Origin::default();
-        log.append(Entry { zxid: Zxid(zxid), time_ms: 5, origin, payload: &payload }).unwrap();
+        log.append(Entry { zxid: Zxid(zxid), time_ms: 5, origin, payload: &payload })
+            .expect("the disk takes it");
     }
-    log.sync().unwrap();
+    log.sync().expect("the disk takes it");
 }
 
 fn zxids(log: &mut Log<DirectoryDisk>, after: u64) -> Vec<u64> {
@@ -36,7 +37,7 @@ fn zxids(log: &mut Log<DirectoryDisk>, after: u64) -> Vec<u64> {
         seen.push(entry.zxid.0);
         Ok(())
     };
-    log.replay(Zxid(after), &mut each).unwrap();
+    log.replay(Zxid(after), &mut each).expect("the log is whole");
     seen
 }
 
@@ -86,7 +87,7 @@ fn a_directory_of_another_server_is_refused_and_left_alone() -> Checked {
     let root = tempfile::tempdir()?;
     drop(Log::open(disk(root.path()), settings(1))?);
     let before = fs::read(root.path().join("identity"))?;
-    let error = Log::open(disk(root.path()), settings(2)).err().unwrap();
+    let error = Log::open(disk(root.path()), settings(2)).err().expect("it is another server's");
     assert!(matches!(error, LogError::ForeignServer { found: ServerId(1), .. }), "{error}");
     assert_eq!(error.exit_code(), 78);
     assert_eq!(fs::read(root.path().join("identity"))?, before);
@@ -101,11 +102,14 @@ fn a_torn_last_record_is_cut_and_reported_with_its_file() -> Checked {
     drop(log);
     let file = root.path().join("log.0000000000000001");
     let mut bytes = fs::read(&file)?;
-    let last = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+    let last = bytes.iter().rposition(|&byte| byte != 0).expect("something was written");
     bytes[last - 100..].fill(0);
     fs::write(&file, bytes)?;
     let (mut log, recovered) = Log::open(disk(root.path()), settings(1))?;
-    assert_eq!(recovered.tail_cut.unwrap().file, file.canonicalize()?.display().to_string());
+    assert_eq!(
+        recovered.tail_cut.expect("the end was cut").file,
+        file.canonicalize()?.display().to_string()
+    );
     assert_eq!(zxids(&mut log, 0), [1, 2]);
     append(&mut log, 3..=4);
     assert_eq!(zxids(&mut log, 0), [1, 2, 3, 4]);

@@ -17,11 +17,11 @@ fn load_as(id: Option<u64>, name: &str, text: &str) -> Result<Loaded, Problems> 
 }
 
 fn loaded(id: u64, name: &str, text: &str) -> Loaded {
-    load_as(Some(id), name, text).unwrap()
+    load_as(Some(id), name, text).expect("these settings are sound")
 }
 
 fn ensemble(id: u64, name: &str, text: &str) -> EnsembleSettings {
-    loaded(id, name, text).settings.ensemble.unwrap()
+    loaded(id, name, text).settings.ensemble.expect("members are named")
 }
 
 fn refused(name: &str, text: &str) -> String {
@@ -40,7 +40,7 @@ fn an_unchanged_zoo_cfg_of_three_servers_is_read() {
     let Loaded { settings, warnings, .. } = loaded(2, "zoo.cfg", ZOO);
     assert_eq!(warnings, Vec::<String>::new());
     assert_eq!(settings.server, ServerId(2));
-    let ensemble = settings.ensemble.unwrap();
+    let ensemble = settings.ensemble.expect("members are named");
     let expected = "server.1=a:2888:3888:participant\nserver.2=b:2888:3888:participant\n\
                     server.3=c:2888:3888:participant\nversion=0";
     assert_eq!(ensemble.text(), expected);
@@ -90,7 +90,9 @@ fn a_server_listens_where_the_members_say() {
     let mut arguments = Layer::default();
     arguments.set("server.id", "--server-id", 1_i64);
     arguments.set("client.port", "--client-port", 7_i64);
-    let settings = load(read_text("my.toml", &text), HashMap::new(), arguments).unwrap().settings;
+    let settings = load(read_text("my.toml", &text), HashMap::new(), arguments)
+        .expect("these settings are sound")
+        .settings;
     assert_eq!(settings.client_address, [(Ipv4Addr::LOCALHOST, 7).into()]);
 }
 
@@ -98,8 +100,9 @@ fn a_server_listens_where_the_members_say() {
 fn the_environment_names_members_too() {
     let pairs = [("SERVER__ID", "2"), ("ENSEMBLE__MEMBERS", "1=a:1,2=b:1,3=c:1 observer")];
     let variables = pairs.map(|(key, value)| (format!("OSTLER__{key}"), value.to_owned()));
-    let loaded = load(Layer::default(), HashMap::from(variables), Layer::default()).unwrap();
-    assert_eq!(loaded.settings.ensemble.unwrap().members.len(), 3);
+    let loaded = load(Layer::default(), HashMap::from(variables), Layer::default())
+        .expect("these settings are sound");
+    assert_eq!(loaded.settings.ensemble.expect("members are named").members.len(), 3);
     assert_eq!(loaded.warnings.len(), 1, "two of them vote");
 }
 
@@ -125,42 +128,45 @@ fn the_example_serves_three_servers_of_one_machine() {
     for (id, text) in (1..).zip(zoo) {
         let settings = loaded(id, "zoo.cfg", text).settings;
         assert_eq!(u64::from(settings.client_address[0].port()), 2180 + id);
-        assert_eq!(settings.ensemble.unwrap().members.len(), 3);
+        assert_eq!(settings.ensemble.expect("members are named").members.len(), 3);
     }
 }
 
 #[test]
 fn the_file_myid_says_which_server_this_is() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory can be made");
     let myid = directory.path().join("myid");
     let text = ZOO.replace("/d\n", &format!("{}\n", directory.path().display()));
     let told = || load_as(None, "zoo.cfg", &text).unwrap_err().to_string();
     assert!(told().starts_with(&format!("{}: nothing says which member", myid.display())));
     assert!(told().contains("--server-id N"), "{}", told());
-    std::fs::write(&myid, " 3\n").unwrap();
-    assert_eq!(load_as(None, "zoo.cfg", &text).unwrap().settings.server, ServerId(3));
+    std::fs::write(&myid, " 3\n").expect("a file can be written");
+    assert_eq!(
+        load_as(None, "zoo.cfg", &text).expect("myid holds a number").settings.server,
+        ServerId(3)
+    );
     assert_eq!(loaded(2, "zoo.cfg", &text).settings.server, ServerId(2));
     for wrong in ["0", "255", "one", ""] {
-        std::fs::write(&myid, wrong).unwrap();
+        std::fs::write(&myid, wrong).expect("a file can be written");
         assert!(told().contains(&format!("`{wrong}` is not a number from 1 to 254")), "{}", told());
     }
-    std::fs::write(&myid, "9").unwrap();
+    std::fs::write(&myid, "9").expect("a file can be written");
     let expected = "server.id: this is server 9, and the members are 1, 2, 3; add a line";
     assert!(told().contains(expected), "{}", told());
 }
 
 #[test]
 fn members_live_in_a_dynamic_file_too() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory can be made");
     let dynamic = directory.path().join("zoo.cfg.dynamic.100000000");
     let members = "server.1=a:2888:3888:participant;0.0.0.0:2181\nserver.2=b:2888:3888\n";
     std::fs::write(&dynamic, format!("{members}server.3=c:2888:3888\nversion=100000000\n"))
-        .unwrap();
+        .expect("a file can be written");
     let text = format!("dataDir=/d\ndynamicConfigFile={}\n", dynamic.display());
     assert_eq!(ensemble(3, "zoo.cfg", &text).members.len(), 3);
     let both = refused("zoo.cfg", &format!("{text}server.1=a:2888:3888\n"));
     assert!(both.starts_with("zoo.cfg:3: server.1: the members stand in dynamic"), "{both}");
-    std::fs::write(&dynamic, format!("{members}tickTime=7\n")).unwrap();
+    std::fs::write(&dynamic, format!("{members}tickTime=7\n")).expect("a file can be written");
     let told = refused("zoo.cfg", &text);
     assert!(told.contains("100000000:3: tickTime: only members stand in this file"), "{told}");
     let told = refused("zoo.cfg", "dataDir=/d\ndynamicConfigFile=/nowhere\n");

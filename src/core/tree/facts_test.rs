@@ -60,15 +60,15 @@ impl Bench {
     }
 
     pub(super) fn names(&self, path: &str) -> Vec<String> {
-        let (children, _) = self.tree.children(path, &NO_IDS).unwrap();
+        let (children, _) = self.tree.children(path, &NO_IDS).expect("it can be listed");
         let mut names = Vec::new();
         children.each(&mut |name| names.push(name.to_string()));
         names
     }
 
     fn text(&self, path: &str) -> String {
-        let (data, _) = self.tree.data(path, &NO_IDS).unwrap();
-        String::from_utf8(data.unwrap().to_vec()).unwrap()
+        let (data, _) = self.tree.data(path, &NO_IDS).expect("it can be read");
+        String::from_utf8(data.expect("it has data").to_vec()).expect("its data are text")
     }
 
     fn told(&self) -> Vec<(EventType, &str)> {
@@ -156,7 +156,7 @@ fn sequence_numbers_count_creates_and_never_go_back() {
     assert_eq!(bench.run(create("/a/", 2)), made("/a/0000000001"));
     bench.run(delete("/a/s0000000000"));
     assert_eq!(bench.run(create("/a/s", 2)), made("/a/s0000000002"));
-    let slot = bench.tree.store.find("/a").unwrap();
+    let slot = bench.tree.store.find("/a").expect("it was created");
     bench.tree.store.update(slot, "/a", |fields| fields.creates = i32::MAX);
     assert_eq!(bench.run(create("/a/s", 2)), made("/a/s2147483647"));
     assert_eq!(bench.run(create("/a/s", 2)), made("/a/s-2147483648"));
@@ -183,8 +183,8 @@ fn null_data_is_not_empty_data() {
     let mut bench = Bench::new();
     bench.run(create_with("/null", None, OPEN.to_vec()));
     bench.run(create_with("/empty", Some(b""), OPEN.to_vec()));
-    assert_eq!(bench.tree.data("/null", &NO_IDS).unwrap().0, None);
-    assert_eq!(bench.tree.data("/empty", &NO_IDS).unwrap().0, Some(&b""[..]));
+    assert_eq!(bench.tree.data("/null", &NO_IDS).expect("it can be read").0, None);
+    assert_eq!(bench.tree.data("/empty", &NO_IDS).expect("it can be read").0, Some(&b""[..]));
     assert_eq!(bench.stat("/null").data_length, 0);
 }
 
@@ -319,10 +319,10 @@ fn permissions_are_demanded_where_zookeeper_demands_them() {
 
     let near = [AuthId { scheme: "ip".to_owned(), id: "10.9.9.9".to_owned() }];
     assert!(bench.tree.exists("/a", &near).is_ok());
-    let (shown, _) = bench.tree.acl("/a", &near).unwrap();
+    let (shown, _) = bench.tree.acl("/a", &near).expect("its ACL may be read");
     assert_eq!(shown[0].id, "u:x");
     bench.ids = vec![AuthId { scheme: "digest".to_owned(), id: "u:h".to_owned() }];
-    assert_eq!(bench.tree.acl("/a", &bench.ids).unwrap().0[0].id, "u:h");
+    assert_eq!(bench.tree.acl("/a", &bench.ids).expect("its ACL may be read").0[0].id, "u:h");
     let Outcome::AclSet(stat) = bench.run(acl) else { panic!() };
     assert_eq!((stat.aversion, stat.version, stat.mzxid), (1, 0, 1));
     assert!(bench.tree.exists("/a", &NO_IDS).is_ok());

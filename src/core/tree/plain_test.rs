@@ -231,7 +231,7 @@ impl Model {
         let grown = data.map_or(0, <[u8]>::len) as i64 - length(node);
         self.check_quota(path, 0, grown)?;
         expect(version, node.stat.version)?;
-        let node = self.nodes.get_mut(path).unwrap();
+        let node = self.nodes.get_mut(path).expect("judged to exist");
         node.data = data.map(<[u8]>::to_vec);
         node.stat.version += 1;
         node.stat.mzxid = txn.zxid.to_wire();
@@ -254,7 +254,7 @@ impl Model {
         let node = self.node(path)?;
         self.may(&node.acl, 16, txn.ids)?;
         expect(version, node.stat.aversion)?;
-        let node = self.nodes.get_mut(path).unwrap();
+        let node = self.nodes.get_mut(path).expect("judged to exist");
         node.acl = acl;
         node.stat.aversion += 1;
         Ok(Outcome::AclSet(node.shown()))
@@ -350,10 +350,10 @@ impl Model {
         let (shown, bytes) = (node.shown(), length(&node));
         self.check_quota(&path, 1, bytes)?;
         self.nodes.insert(path.clone(), node);
-        let above = self.nodes.get_mut(&parent).unwrap();
+        let above = self.nodes.get_mut(&parent).expect("no znode lacks its parent");
         above.creates += 1;
         above.stat.pzxid = zxid;
-        above.children.push(path[path.rfind('/').unwrap() + 1..].to_string());
+        above.children.push(name(&path).to_string());
         self.start_quota(&path);
         self.count(&path, 1, bytes);
         told.push((EventType::Created, path.clone()));
@@ -373,16 +373,16 @@ impl Model {
             let bytes: i64 = counted.iter().map(|at| length(&self.nodes[at])).sum();
             if !quota.is_empty() {
                 let text = format!("count={},bytes={bytes}", counted.len());
-                self.nodes.get_mut(path).unwrap().data = Some(text.into_bytes());
+                self.nodes.get_mut(path).expect("judged to exist").data = Some(text.into_bytes());
             }
         }
     }
 
     fn remove(&mut self, txn: &Txn<'_>, path: &str, told: &mut Told) {
-        let gone = self.nodes.remove(path).unwrap();
+        let gone = self.nodes.remove(path).expect("judged to exist");
         let parent = parent(path);
-        let name = &path[path.rfind('/').unwrap() + 1..];
-        let above = self.nodes.get_mut(&parent).unwrap();
+        let name = name(path);
+        let above = self.nodes.get_mut(&parent).expect("no znode lacks its parent");
         above.children.retain(|child| child != name);
         above.stat.pzxid = txn.zxid.to_wire();
         self.count(path, -1, -length(&gone));
@@ -442,13 +442,18 @@ impl Model {
             text += &format!("=;byteHardLimit={hard_bytes};countHardLimit={hard_count}");
         }
         let stats = format!("/zookeeper/quota{quota}/zookeeper_stats");
-        self.nodes.get_mut(&stats).unwrap().data = Some(text.into_bytes());
+        self.nodes.get_mut(&stats).expect("a quota has its stats").data = Some(text.into_bytes());
     }
 }
 
 fn parent(path: &str) -> String {
-    let slash = path.rfind('/').unwrap();
+    let slash = path.rfind('/').expect("paths begin with a slash");
     path[..slash.max(1)].to_string()
+}
+
+fn name(path: &str) -> &str {
+    let slash = path.rfind('/').expect("paths begin with a slash");
+    &path[slash + 1..]
 }
 
 pub(super) fn length(node: &Node) -> i64 {

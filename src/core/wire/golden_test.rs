@@ -40,7 +40,7 @@ fn entries() -> Vec<Entry> {
         let Some(entry) = entries.last_mut() else { continue };
         match word {
             "request" => {
-                let (op, hex) = rest.split_once(' ').unwrap();
+                let (op, hex) = rest.split_once(' ').expect("an operation stands before its bytes");
                 entry.request = Some((op, bytes(hex)));
             }
             "reply" => entry.replies.push(bytes(rest)),
@@ -53,13 +53,21 @@ fn entries() -> Vec<Entry> {
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
+    (0..hex.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("two hex digits"))
+        .collect()
 }
 
 /// The body of a frame, `None` if its length is not the length of what follows.
 fn body(frame: &[u8]) -> Option<&[u8]> {
     let (length, body) = frame.split_first_chunk::<4>()?;
     (usize::try_from(i32::from_be_bytes(*length)) == Ok(body.len())).then_some(body)
+}
+
+/// The body of a frame that was recorded whole.
+fn whole(frame: &[u8]) -> &[u8] {
+    body(frame).expect("a recorded frame is as long as it says")
 }
 
 fn op_name(request: &Request<'_>) -> &'static str {
@@ -136,7 +144,8 @@ fn well_formed_requests_decode_to_what_they_are_and_back() {
             continue;
         }
         seen += 1;
-        let (xid, request) = Codec::Jute.decode_request(body(&frame).unwrap()).unwrap();
+        let (xid, request) =
+            Codec::Jute.decode_request(whole(&frame)).expect("ZooKeeper took this request");
         let mut again = vec![];
         Codec::Jute.encode_request(xid, &request, &mut again);
         if ONE_WAY.contains(&name) {
@@ -156,8 +165,8 @@ fn well_formed_requests_decode_to_what_they_are_and_back() {
 fn what_zookeeper_refuses_is_sorted_as_zookeeper_sorts_it() {
     let all = requests();
     let decoded = |name: &str| {
-        let (_, _, frame) = all.iter().find(|(n, ..)| *n == name).unwrap();
-        Codec::Jute.decode_request(body(frame).unwrap()).unwrap().1
+        let (_, _, frame) = all.iter().find(|(n, ..)| *n == name).expect("the scene was recorded");
+        Codec::Jute.decode_request(whole(frame)).expect("ZooKeeper took this request").1
     };
     for name in ["unknown op", "check alone", "notification as a request", "error as a request"] {
         assert_eq!(decoded(&format!("{name}: -6 and close")), Request::Unknown, "{name}");
@@ -217,7 +226,9 @@ fn handshakes_come_back_byte_for_byte() {
     for entry in entries() {
         let Some(("connect", frame)) = &entry.request else { continue };
         let mut again = vec![];
-        jute::ConnectRequest::decode(body(frame).unwrap()).unwrap().encode(&mut again);
+        jute::ConnectRequest::decode(whole(frame))
+            .expect("ZooKeeper took this opening")
+            .encode(&mut again);
         assert_eq!(&again, frame, "{}", entry.name);
         let Some(frame) = entry.replies.first() else { continue };
         seen += 1;
@@ -226,7 +237,9 @@ fn handshakes_come_back_byte_for_byte() {
             continue;
         }
         again.clear();
-        jute::ConnectResponse::decode(body(frame).unwrap()).unwrap().encode(&mut again);
+        jute::ConnectResponse::decode(whole(frame))
+            .expect("ZooKeeper sent this answer")
+            .encode(&mut again);
         assert_eq!(&again, frame, "{}", entry.name);
     }
     assert!(seen > 10, "{seen} handshakes are not the whole file");
@@ -240,14 +253,16 @@ fn every_answer_is_read_by_the_client_and_written_again_by_the_server() {
         if *op == "connect" {
             continue;
         }
-        let Some((_, request)) = body(request).map(|b| Codec::Jute.decode_request(b).unwrap())
+        let Some((_, request)) = body(request)
+            .map(|b| Codec::Jute.decode_request(b).expect("ZooKeeper took this request"))
         else {
             continue;
         };
         let mut kind = ReplyKind::of(&request);
         for frame in &entry.replies {
             seen += 1;
-            let (header, record) = Codec::Jute.decode_reply_header(body(frame).unwrap()).unwrap();
+            let (header, record) =
+                Codec::Jute.decode_reply_header(whole(frame)).expect("ZooKeeper sent this reply");
             if request == Request::Malformed {
                 kind = ReplyKind::Done;
             }
@@ -265,9 +280,10 @@ fn every_answer_is_read_by_the_client_and_written_again_by_the_server() {
 fn every_event_is_read_by_the_client_and_written_again_by_the_server() {
     let events: Vec<_> = entries().into_iter().flat_map(|entry| entry.events).collect();
     for frame in &events {
-        let (header, record) = Codec::Jute.decode_reply_header(body(frame).unwrap()).unwrap();
+        let (header, record) =
+            Codec::Jute.decode_reply_header(whole(frame)).expect("ZooKeeper sent this reply");
         assert_eq!(header.xid, Xid::EVENT);
-        let event = Codec::Jute.decode_event(header, record).unwrap();
+        let event = Codec::Jute.decode_event(header, record).expect("ZooKeeper sent this event");
         let mut again = vec![];
         Codec::Jute.encode_event(&event, &mut again);
         assert_eq!(&again, frame, "{event:?}");
@@ -280,7 +296,7 @@ fn create_with_entry(scheme: Option<&str>, id: Option<&str>) -> Vec<u8> {
     let mut body = vec![0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2, b'/', b'a'];
     body.extend_from_slice(&[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 1, 0, 0, 0, 31]);
     for text in [scheme, id] {
-        let length = text.map_or(-1, |text| i32::try_from(text.len()).unwrap());
+        let length = text.map_or(-1, |text| i32::try_from(text.len()).expect("short texts"));
         body.extend_from_slice(&length.to_be_bytes());
         body.extend_from_slice(text.unwrap_or_default().as_bytes());
     }
@@ -297,7 +313,7 @@ fn a_null_id_is_told_apart_where_zookeeper_looks_at_ids() {
         (None, Some("x"), false),
     ] {
         let body = create_with_entry(scheme, id);
-        let (_, request) = Codec::Jute.decode_request(&body).unwrap();
+        let (_, request) = Codec::Jute.decode_request(&body).expect("well formed but for its text");
         let Request::Write(Op::Create(create)) = &request else { panic!("{request:?}") };
         assert_eq!(create.acl[0].id == NULL, stands_out, "{scheme:?} {id:?}");
         // Cut short, it is no record at all, null or not.
