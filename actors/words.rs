@@ -21,7 +21,7 @@ use ostler_core::types::{ConnectionId, SessionId, Zxid};
 use ostler_core::wire::FourLetterWord;
 use ostler_core::words::{
     ConnectionEntry, ExpirySet, Report, RoomLine, ServerState, Sessions, answer, build_date,
-    not_allowed,
+    needs_a_serving_server, not_allowed,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -89,7 +89,7 @@ impl Words {
             | FourLetterWord::Srvr => {}
         }
         let mut report = self.basics();
-        if asks_for_standing(word) {
+        if needs_a_serving_server(word) || word == FourLetterWord::Isro {
             standing::stand(&mut report, &self.settings, &self.rooms).await;
         }
         match word {
@@ -267,31 +267,6 @@ impl Words {
     fn directories(&self, report: &mut Report) {
         report.snapshot_bytes = system::bytes_in(&self.settings.data_dir);
         report.log_bytes = system::bytes_in(&self.settings.log_dir);
-    }
-}
-
-/// Words whose answer depends on whether the server serves, and as what.
-fn asks_for_standing(word: FourLetterWord) -> bool {
-    match word {
-        FourLetterWord::Ruok
-        | FourLetterWord::Envi
-        | FourLetterWord::Gtmk
-        | FourLetterWord::Room
-        | FourLetterWord::Stmk => false,
-        FourLetterWord::Crst
-        | FourLetterWord::Cons
-        | FourLetterWord::Conf
-        | FourLetterWord::Dirs
-        | FourLetterWord::Dump
-        | FourLetterWord::Hash
-        | FourLetterWord::Isro
-        | FourLetterWord::Mntr
-        | FourLetterWord::Srvr
-        | FourLetterWord::Srst
-        | FourLetterWord::Stat
-        | FourLetterWord::Wchc
-        | FourLetterWord::Wchp
-        | FourLetterWord::Wchs => true,
     }
 }
 

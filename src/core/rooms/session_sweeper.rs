@@ -164,7 +164,10 @@ mod tests {
     const B: SessionId = SessionId(0xb);
 
     /// Hands the inputs over at their instants and answers all verdicts with theirs.
-    fn play(sweeper: &mut SessionSweeper, inputs: Vec<(u64, Input)>) -> Vec<(u64, Vec<SessionId>)> {
+    fn play(
+        sweeper: &mut SessionSweeper,
+        inputs: impl IntoIterator<Item = (u64, Input)>,
+    ) -> Vec<(u64, Vec<SessionId>)> {
         let mut verdicts = Vec::new();
         for (mono_ms, input) in inputs {
             let mut effects = Vec::new();
@@ -185,42 +188,36 @@ mod tests {
     #[test]
     fn verdicts_wait_for_touches_that_are_on_their_way() {
         let mut sweeper = SessionSweeper::new(1000, 200);
-        let verdicts = play(
-            &mut sweeper,
-            vec![
-                (0, opened(A, 2000)),
-                (0, opened(B, 2000)),
-                (3000, Input::Tick(3000)),
-                (3150, Input::Touched(vec![(B, 2900)])),
-                (3199, Input::Tick(3199)),
-                (3200, Input::Tick(3200)),
-                (5199, Input::Tick(5199)),
-            ],
-        );
-        assert_eq!(verdicts, [(3200, vec![A])]);
+        let inputs = [
+            (0, opened(A, 2000)),
+            (0, opened(B, 2000)),
+            (3000, Input::Tick(3000)),
+            (3150, Input::Touched(vec![(B, 2900)])),
+            (3199, Input::Tick(3199)),
+            (3200, Input::Tick(3200)),
+            (5199, Input::Tick(5199)),
+        ];
+        assert_eq!(play(&mut sweeper, inputs), [(3200, vec![A])]);
         assert_eq!(sweeper.expired_total(), 1);
     }
 
     #[test]
     fn a_tick_that_waited_knows_nothing_of_the_meantime() {
         let mut sweeper = SessionSweeper::new(1000, 200);
-        let verdicts = play(
-            &mut sweeper,
-            vec![
-                (0, opened(A, 2000)),
-                (0, opened(B, 2000)),
-                (9000, Input::Tick(2900)),
-                (9000, Input::Touched(vec![(B, 6900)])),
-                (9000, Input::Tick(7000)),
-            ],
-        );
-        assert_eq!(verdicts, [(9000, vec![A])]);
+        let inputs = [
+            (0, opened(A, 2000)),
+            (0, opened(B, 2000)),
+            (9000, Input::Tick(2900)),
+            (9000, Input::Touched(vec![(B, 6900)])),
+            (9000, Input::Tick(7000)),
+        ];
+        assert_eq!(play(&mut sweeper, inputs), [(9000, vec![A])]);
     }
 
     #[test]
     fn closed_sessions_are_never_named() {
         let mut sweeper = SessionSweeper::new(1000, 0);
-        let inputs = vec![
+        let inputs = [
             (0, opened(A, 1000)),
             (10, Input::Closed { session: A }),
             (20, Input::Touched(vec![(A, 15)])),
@@ -232,18 +229,15 @@ mod tests {
     #[test]
     fn nothing_expires_without_a_leader_and_a_new_leader_starts_all_clocks_anew() {
         let mut sweeper = SessionSweeper::new(1000, 0);
-        let verdicts = play(
-            &mut sweeper,
-            vec![
-                (0, opened(A, 1000)),
-                (10, Input::Pause),
-                (60_000, Input::Tick(60_000)),
-                (70_000, Input::Resume),
-                (71_999, Input::Tick(71_999)),
-                (72_000, Input::Tick(72_000)),
-            ],
-        );
-        assert_eq!(verdicts, [(72_000, vec![A])]);
+        let inputs = [
+            (0, opened(A, 1000)),
+            (10, Input::Pause),
+            (60_000, Input::Tick(60_000)),
+            (70_000, Input::Resume),
+            (71_999, Input::Tick(71_999)),
+            (72_000, Input::Tick(72_000)),
+        ];
+        assert_eq!(play(&mut sweeper, inputs), [(72_000, vec![A])]);
     }
 
     #[test]
@@ -261,32 +255,26 @@ mod tests {
     #[test]
     fn restored_sessions_replace_all_others_with_full_timeouts() {
         let mut sweeper = SessionSweeper::new(1000, 0);
-        let verdicts = play(
-            &mut sweeper,
-            vec![
-                (0, opened(A, 1000)),
-                (50_000, Input::Restored(vec![(B, 3000)])),
-                (53_999, Input::Tick(53_999)),
-                (54_000, Input::Tick(54_000)),
-            ],
-        );
-        assert_eq!(verdicts, [(54_000, vec![B])]);
+        let inputs = [
+            (0, opened(A, 1000)),
+            (50_000, Input::Restored(vec![(B, 3000)])),
+            (53_999, Input::Tick(53_999)),
+            (54_000, Input::Tick(54_000)),
+        ];
+        assert_eq!(play(&mut sweeper, inputs), [(54_000, vec![B])]);
     }
 
     #[test]
     fn a_returning_client_brings_its_timeout() {
         let mut sweeper = SessionSweeper::new(1000, 0);
         let attached = Input::Attached { session: A, timeout_ms: 8000, at: 900 };
-        let verdicts = play(
-            &mut sweeper,
-            vec![
-                (0, opened(A, 1000)),
-                (950, attached),
-                (8999, Input::Tick(8999)),
-                (9000, Input::Tick(9000)),
-            ],
-        );
-        assert_eq!(verdicts, [(9000, vec![A])]);
+        let inputs = [
+            (0, opened(A, 1000)),
+            (950, attached),
+            (8999, Input::Tick(8999)),
+            (9000, Input::Tick(9000)),
+        ];
+        assert_eq!(play(&mut sweeper, inputs), [(9000, vec![A])]);
     }
 
     #[test]

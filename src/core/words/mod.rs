@@ -68,7 +68,9 @@ pub fn not_allowed(word: FourLetterWord) -> String {
     format!("{} is not executed because it is not in the whitelist.\n", word.name())
 }
 
-fn needs_a_serving_server(word: FourLetterWord) -> bool {
+/// Whether the answer to this word depends on a server that serves; one that does not says so
+/// instead.
+pub fn needs_a_serving_server(word: FourLetterWord) -> bool {
     match word {
         FourLetterWord::Envi
         | FourLetterWord::Gtmk
