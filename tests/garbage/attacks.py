@@ -50,11 +50,12 @@ class Target:
 
 def frame(connection):
     """The next frame's payload, or None when the server closed."""
-    head = _exactly(connection, 4)
-    return None if head is None else _exactly(connection, struct.unpack(">i", head)[0])
+    head = exactly(connection, 4)
+    return None if head is None else exactly(connection, struct.unpack(">i", head)[0])
 
 
-def _exactly(connection, count):
+def exactly(connection, count):
+    """So many bytes, or None when the server closed before."""
     data = b""
     while len(data) < count:
         try:

@@ -9,7 +9,14 @@ import struct
 import time
 
 from attacks import (
-    ANSWER_SECONDS, SESSIONLESS_SECONDS, _all_close, _send, closed_within, floods)
+    ANSWER_SECONDS,
+    SESSIONLESS_SECONDS,
+    _all_close,
+    _send,
+    closed_within,
+    exactly,
+    floods,
+)
 
 MAGIC = b"OSTLER"
 VERSION = 2
@@ -71,21 +78,8 @@ def delete(xid, path):
 
 def body_of(connection):
     """The next frame's body, or None when the server closed."""
-    head = _exactly(connection, 4)
-    return None if head is None else _exactly(connection, _U32.unpack(head)[0])
-
-
-def _exactly(connection, count):
-    data = bytearray()
-    while len(data) < count:
-        try:
-            piece = connection.recv(min(65536, count - len(data)))
-        except ConnectionError:
-            return None
-        if not piece:
-            return None
-        data += piece
-    return bytes(data)
+    head = exactly(connection, 4)
+    return None if head is None else exactly(connection, _U32.unpack(head)[0])
 
 
 def shaken(target):
