@@ -112,8 +112,8 @@ pub(crate) struct Calls {
     pub(crate) streams: Vec<Vec<Got>>,
     /// Answered calls that nobody has looked at yet.
     pub(crate) answered: VecDeque<usize>,
-    /// How often a client was told that its session is gone.
-    pub(crate) sessions_lost: u64,
+    /// Sessions whose clients were told that they are gone, though nobody had asked to close them.
+    pub(crate) lost: Vec<SessionId>,
 }
 
 impl Calls {

@@ -49,6 +49,8 @@ pub(crate) struct Client {
     depth: usize,
     think_ms: u64,
     timeout_ms: i32,
+    /// It has asked to close its session; whether that happened it may never be told.
+    has_asked_to_close: bool,
     /// No new requests, but what keeps the session alive.
     pub(crate) is_resting: bool,
     /// Answers to come until it has said all that it had to.
@@ -83,6 +85,7 @@ impl Client {
             depth: plan.depth,
             think_ms: plan.think_ms,
             timeout_ms: plan.session_timeout_ms,
+            has_asked_to_close: false,
             is_resting: false,
             last_words: None,
         }
@@ -158,6 +161,7 @@ impl Client {
         while !self.is_resting && self.pending.len() < self.depth && now_ms >= self.next_ask_ms {
             let ask = self.invent();
             let closes = ask == Ask::Close;
+            self.has_asked_to_close |= closes;
             self.ask(ask, floor, calls, &mut bytes);
             let pause = if self.chance.one_in(3) { 0 } else { self.think_ms };
             self.next_ask_ms = now_ms + self.chance.within(0, pause);
@@ -254,10 +258,10 @@ impl Client {
         let response = ConnectResponse::decode(body).expect("an answer to the greeting");
         let ConnectResponse { timeout_ms, session, password, .. } = response;
         if session == SessionId::NONE {
-            calls.sessions_lost += 1;
-            self.lease = None;
-            self.seen = Zxid::ZERO;
-            self.next_xid = 1;
+            if !self.has_asked_to_close {
+                calls.lost.extend(self.session());
+            }
+            self.begin_anew();
             return false;
         }
         if let Some(lease) = self.lease {
@@ -291,12 +295,18 @@ impl Client {
             self.last_words = Some(LastWords::Acknowledged);
         }
         if closed {
-            self.lease = None;
-            self.seen = Zxid::ZERO;
-            self.next_xid = 1;
+            self.begin_anew();
             self.next_ask_ms = 0;
         }
         !closed
+    }
+
+    /// The session is over; the next connection asks for a new one.
+    fn begin_anew(&mut self) {
+        self.lease = None;
+        self.seen = Zxid::ZERO;
+        self.next_xid = 1;
+        self.has_asked_to_close = false;
     }
 
     fn saw(&mut self, zxid: Zxid) {

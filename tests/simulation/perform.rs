@@ -219,10 +219,16 @@ impl World {
     }
 
     fn delivered(&mut self, server: usize, proposal: &ostler_core::zab::Proposal) {
-        if !self.oracle.deliver(server, proposal) || !self.audits() {
+        let zxid = proposal.zxid;
+        let is_first = self.oracle.deliver(server, proposal);
+        if !self.audits() {
             return;
         }
-        let zxid = proposal.zxid;
+        let is_here = audit::has(&self.servers[server], &self.plan, zxid);
+        assert!(is_here, "server {server} delivers {zxid}, which is not durable there");
+        if !is_first {
+            return;
+        }
         let holders = self.servers.iter().filter(|s| audit::has(s, &self.plan, zxid));
         let holders = holders.map(|server| server.id).collect();
         assert!(

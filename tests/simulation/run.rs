@@ -187,10 +187,14 @@ impl World {
             let Some(rooms) = &self.servers[server].rooms else { continue };
             rooms.view.read(|tree| verdict::compare(tree, &model));
         }
-        self.tally.count("sessions lost", self.calls.sessions_lost);
+        for session in &self.calls.lost {
+            let is_open = model.sessions.contains(session);
+            assert!(!is_open, "a client was told that {session} is gone, which is open");
+        }
+        self.tally.count("sessions lost", self.calls.lost.len() as u64);
         self.tally.simulated_us = self.now_us;
         if self.plan.faults.is_empty() && self.plan.disloyal_one_in == 0 {
-            assert_eq!(self.calls.sessions_lost, 0, "a session was lost, and nothing was wrong");
+            assert_eq!(self.calls.lost, [], "sessions were lost, and nothing was wrong");
         }
     }
 }
