@@ -50,6 +50,10 @@ impl Perform<LogWriter> for LogWriterRoom {
                 self.rooms.pipeline(pipeline::Input::Durable(mark));
                 self.unproven.forget(mark);
             }
+            Effect::Restate => {
+                self.rooms.pipeline(pipeline::Input::Restated(self.log.restate()));
+                self.unproven.restated();
+            }
             Effect::Purge(zxid) => {
                 self.must(|room| room.note_snapshot(zxid));
                 self.must(Self::purge);
@@ -66,6 +70,10 @@ impl Perform<LogWriter> for LogWriterRoom {
         match input {
             Input::Orders { mark, committed, orders } => {
                 self.unproven.note(*mark, *committed, orders);
+                None
+            }
+            Input::Restate => {
+                self.unproven.restate();
                 None
             }
             Input::ReadHistory { .. } | Input::SnapshotPublished(_) | Input::End => {

@@ -30,16 +30,22 @@ pub(crate) struct PipelineRoom {
 }
 
 impl Perform<Pipeline> for PipelineRoom {
-    fn perform(&mut self, effect: Effect, _: &mut Vec<Input>) {
+    fn perform(&mut self, effect: Effect, again: &mut Vec<Input>) {
         match effect {
             Effect::Send(to, message) => self.links.send(to, &LinkMessage::Pipeline(message)),
-            Effect::Disconnect(peer) => self.links.disconnect(peer),
+            Effect::Disconnect(peer) => {
+                // One that is up is told of when it is down.
+                if !self.links.disconnect(peer) {
+                    again.push(Input::LinkDown(peer));
+                }
+            }
             Effect::Log { mark, committed, orders } => {
                 self.rooms.log_writer(log_writer::Input::Orders { mark, committed, orders });
             }
             Effect::Commit(batch) => {
-                self.measure(&batch);
+                let times = stamps(&batch);
                 self.rooms.tree_store(tree_store::Input::Commit(batch));
+                self.measure(&times);
             }
             Effect::Load(zxid) => {
                 self.rooms.tree_store(tree_store::Input::Replacing);
@@ -75,23 +81,58 @@ impl Perform<Pipeline> for PipelineRoom {
             Effect::WriteSnapshot { bytes, last } => {
                 self.rooms.snapshot_writer(SnapshotWork::Received { bytes, last });
             }
+            Effect::Restate => self.rooms.log_writer(log_writer::Input::Restate),
             Effect::Halt(reason) => fatal::stop_at_broken_invariant(&self.logger, reason),
         }
     }
+
+    /// What clients and sessions depend on is taken in again; requests are at the desk as soon as
+    /// anything can go wrong, and the rest is decided anew.
+    fn keep(&mut self, input: &Input) -> Option<Input> {
+        match input {
+            Input::LinkDown(_)
+            | Input::Propose(_)
+            | Input::Opened(..)
+            | Input::Attached(..)
+            | Input::Ended(_)
+            | Input::Gone(..) => Some(input.clone()),
+            Input::Start
+            | Input::Try(_)
+            | Input::Received(..)
+            | Input::Submit(_)
+            | Input::Durable(_)
+            | Input::History(..)
+            | Input::SnapshotRead { .. }
+            | Input::SnapshotUnreadable(_)
+            | Input::SnapshotInstalled(_)
+            | Input::SnapshotLost
+            | Input::Loaded(_)
+            | Input::Touched(_)
+            | Input::Anew
+            | Input::Restated(_)
+            | Input::Tick => None,
+        }
+    }
+
+    fn is_recovering(&self, pipeline: &Pipeline) -> bool {
+        pipeline.is_restoring()
+    }
+}
+
+/// The times of transactions, each as often as there are of it. Those ordered together bear one,
+/// so there are few different ones.
+fn stamps(batch: &[Committed]) -> Vec<i64> {
+    let times = batch.iter().filter_map(|committed| match &committed.body {
+        CommittedBody::Txn(proposal) => Some(proposal.time_ms),
+        CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. } => None,
+    });
+    times.collect()
 }
 
 impl PipelineRoom {
-    /// How long ago the transactions of this batch were stamped.
-    fn measure(&self, batch: &[Committed]) {
+    /// How long ago transactions were stamped.
+    fn measure(&self, times: &[i64]) {
         let now = wall_ms();
-        // Those ordered together bear one time, so there are few different ones.
-        let times = batch.iter().filter_map(|committed| match &committed.body {
-            CommittedBody::Txn(proposal) => Some(proposal.time_ms),
-            CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. } => {
-                None
-            }
-        });
-        let times: Vec<_> = times.collect();
         if times.is_empty() {
             return;
         }

@@ -8,6 +8,7 @@ use crate::faults::RoomFaults;
 use crate::supervisor::{Look, SupervisedRoom, Tenant};
 use actix::{Context, Handler, Message, Recipient};
 use ostler_core::rooms::Machine;
+use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -22,6 +23,9 @@ impl<M: 'static> Message for Inspect<M> {
 pub(crate) trait Perform<M: Machine>: Sized + Unpin + 'static {
     /// Performs one effect. Completions are posted back as inputs through `again` (which keeps
     /// the mailbox's order) or come from another room.
+    ///
+    /// An effect during which this panics is not performed again, so what must not be lost is
+    /// posted before anything that might.
     fn perform(&mut self, effect: M::Effect, again: &mut Vec<M::Input>);
 
     /// Inputs for which the mailbox comes first: posted behind everything that waits already.
@@ -33,6 +37,11 @@ pub(crate) trait Perform<M: Machine>: Sized + Unpin + 'static {
     fn keep(&mut self, _input: &M::Input) -> Option<M::Input> {
         None
     }
+
+    /// See [`Tenant::is_recovering`].
+    fn is_recovering(&self, _machine: &M) -> bool {
+        false
+    }
 }
 
 /// A machine and whoever performs for it.
@@ -40,8 +49,44 @@ pub(crate) struct Hosted<M: Machine, P> {
     machine: M,
     performer: P,
     clock: Clock,
-    effects: Vec<M::Effect>,
+    /// Not taken in yet.
+    inputs: VecDeque<M::Input>,
+    /// What the step under way has decided so far.
+    decided: Vec<M::Effect>,
+    /// Decided by steps that are over, and not performed yet.
+    undone: VecDeque<M::Effect>,
+    /// Completions of what was performed.
+    again: Vec<M::Input>,
+    at: At,
     faults: RoomFaults,
+}
+
+/// What a tenant is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    /// Nothing, or it is looked at.
+    Rest,
+    /// An input lies before it.
+    Input,
+    /// The machine takes an input in.
+    Step,
+    /// What a step decided is performed.
+    Effect,
+}
+
+/// What is left of a machine whose room panicked.
+pub(crate) struct Remains<M: Machine> {
+    /// Whole but for what a step was changing.
+    pub(crate) machine: M,
+    /// What it was doing. In a step, what was kept of the input stands for it; else the input is
+    /// among `inputs`, or done with.
+    pub(crate) at: At,
+    /// What the step under way had decided so far.
+    pub(crate) decided: Vec<M::Effect>,
+    /// Decided by steps that were over, and not performed.
+    pub(crate) undone: VecDeque<M::Effect>,
+    /// Not taken in yet.
+    pub(crate) inputs: VecDeque<M::Input>,
 }
 
 /// See the module.
@@ -49,36 +94,80 @@ pub(crate) type Room<M, P> = SupervisedRoom<Hosted<M, P>>;
 
 impl<M: Machine, P> Hosted<M, P> {
     pub(crate) fn new(machine: M, performer: P, clock: Clock, faults: RoomFaults) -> Self {
-        Self { machine, performer, clock, effects: Vec::new(), faults }
+        Self {
+            machine,
+            performer,
+            clock,
+            inputs: VecDeque::new(),
+            decided: Vec::new(),
+            undone: VecDeque::new(),
+            again: Vec::new(),
+            at: At::Rest,
+            faults,
+        }
+    }
+
+    /// These were decided already, by a predecessor: to be performed before anything else.
+    pub(crate) fn with_undone(mut self, undone: VecDeque<M::Effect>) -> Self {
+        self.undone = undone;
+        self
+    }
+
+    /// Takes apart what panicked.
+    pub(crate) fn remains(self) -> Remains<M> {
+        let Self { machine, inputs, decided, undone, again, at, .. } = self;
+        let inputs = inputs.into_iter().chain(again).collect();
+        Remains { machine, at, decided, undone, inputs }
     }
 }
 
 impl<M, P> Tenant for Hosted<M, P>
 where
-    M: Machine<Input: Send + 'static, Effect: Unpin + 'static> + Unpin + 'static,
+    M: Machine<Input: Send + Unpin + 'static, Effect: Unpin + 'static> + Unpin + 'static,
     P: Perform<M>,
 {
     type Input = M::Input;
 
     fn take(&mut self, input: M::Input, later: &mut Vec<M::Input>) {
-        let mut inputs = vec![input];
-        while !inputs.is_empty() {
-            let mut again = Vec::new();
-            for input in inputs {
-                self.faults.at_input();
-                self.machine.step(self.clock.now(), input, &mut self.effects);
-                for effect in self.effects.drain(..) {
-                    self.faults.at_effect();
-                    self.performer.perform(effect, &mut again);
-                }
+        self.inputs.push_back(input);
+        while !self.inputs.is_empty() {
+            self.at = At::Input;
+            // Before it is taken out: an input that was not looked at is not lost.
+            self.faults.at_input();
+            if let Some(input) = self.inputs.pop_front() {
+                self.at = At::Step;
+                self.machine.step(self.clock.now(), input, &mut self.decided);
             }
-            inputs = again;
+            self.undone.extend(self.decided.drain(..));
+            self.perform();
         }
         later.extend(self.performer.later());
     }
 
+    fn begin(&mut self) {
+        self.perform();
+    }
+
     fn keep(&mut self, input: &M::Input) -> Option<M::Input> {
         self.performer.keep(input)
+    }
+
+    fn is_recovering(&self) -> bool {
+        self.performer.is_recovering(&self.machine)
+    }
+}
+
+impl<M: Machine, P: Perform<M>> Hosted<M, P> {
+    fn perform(&mut self) {
+        self.at = At::Effect;
+        while !self.undone.is_empty() {
+            self.faults.at_effect();
+            if let Some(effect) = self.undone.pop_front() {
+                self.performer.perform(effect, &mut self.again);
+            }
+        }
+        self.inputs.extend(self.again.drain(..));
+        self.at = At::Rest;
     }
 }
 

@@ -83,9 +83,8 @@ impl Perform<SnapshotOrders> for SnapshotWriter {
             SnapshotWork::Open(learner) | SnapshotWork::Read(learner) => {
                 Some(SnapshotWork::Open(*learner))
             }
-            SnapshotWork::Receive(zxid) | SnapshotWork::Load(zxid) => {
-                Some(SnapshotWork::Receive(*zxid))
-            }
+            SnapshotWork::Load(zxid) => Some(SnapshotWork::Load(*zxid)),
+            SnapshotWork::Receive(zxid) => Some(SnapshotWork::Receive(*zxid)),
             SnapshotWork::Received { .. } => Some(SnapshotWork::Receive(Zxid::ZERO)),
             SnapshotWork::Begin(_)
             | SnapshotWork::Slice(_)

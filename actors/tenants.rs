@@ -3,28 +3,34 @@
 
 use crate::counters::Counters;
 use crate::disk::DirectoryDisk;
+use crate::ensemble;
 use crate::log_writer::LogWriterRoom;
+use crate::peer::PeerRoom;
+use crate::pipeline::PipelineRoom;
 use crate::postbox::Post;
-use crate::recover::log_settings;
-use crate::room::{Hosted, Room};
+use crate::recover::{log_settings, random};
+use crate::room::{At, Hosted, Remains, Room};
 use crate::session_sweeper::SessionSweeperRoom;
 use crate::snapshot_transfer::Transfers;
 use crate::snapshot_writer::{SnapshotOrders, SnapshotWriter};
 use crate::supervision::Supervision;
-use crate::supervisor::{Rebuilt, SupervisedRoom};
+use crate::supervisor::{Legacy, Rebuilt, SupervisedRoom};
 use crate::switchboard::SnapshotWork;
-use crate::unproven::Unproven;
+use crate::unproven::{Beginning, Unproven};
 use crate::view::ReadView;
 use crate::watch_fanout::WatchFanoutRoom;
 use crate::wiring::{Plan, touch_every_ms};
 use ostler_core::log::Log;
 use ostler_core::log::snapshot::remove_unfinished;
 use ostler_core::rooms::log_writer::LogWriter;
+use ostler_core::rooms::peer::Peer;
+use ostler_core::rooms::pipeline::{Effect, Input, Pipeline, PipelineSettings};
 use ostler_core::rooms::session_sweeper::SessionSweeper;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::rooms::watch_fanout::WatchFanout;
-use ostler_core::rooms::{log_writer, pipeline, session_sweeper, tree_store, watch_fanout};
+use ostler_core::rooms::{session_sweeper, tree_store};
 use ostler_core::types::SessionId;
+use ostler_core::zab::Recovered;
 use slog::o;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -47,7 +53,7 @@ pub(crate) fn session_sweeper(plan: &Plan<'_>) -> Room<SessionSweeper, SessionSw
     let first = make();
     let (view, counters) = (plan.view.clone(), plan.counters.clone());
     let clocks = plan.session_clocks.clone();
-    let factory = move |_: Option<&session_sweeper::Input>| {
+    let factory = move |_: Legacy<'_, _>| {
         let sessions = session_sweeper::Input::Restored(sessions(&view, &counters));
         Ok(Rebuilt { tenant: make(), first: vec![sessions, clocks.last()] })
     };
@@ -85,7 +91,7 @@ pub(crate) fn watch_fanout(plan: &Plan<'_>) -> Room<WatchFanout, WatchFanoutRoom
     };
     let first = make();
     let (postboxes, counters) = (plan.postboxes.clone(), plan.counters.clone());
-    let factory = move |_: Option<&watch_fanout::Input>| {
+    let factory = move |_: Legacy<'_, _>| {
         let all: Vec<_> = counters.connections.iter().map(|entry| *entry.key()).collect();
         postboxes.post(all.into_iter().map(Post::Gap));
         Ok(Rebuilt { tenant: make(), first: Vec::new() })
@@ -95,7 +101,8 @@ pub(crate) fn watch_fanout(plan: &Plan<'_>) -> Room<WatchFanout, WatchFanoutRoom
 
 /// A successor opens the log as a start does, which makes all that is in it durable, and is given
 /// again what was not durable and is not in it. While the log collects a leader's history, or a
-/// promise is under way, there is no successor: what an open makes of those is a start's affair.
+/// promise is under way, an open loses too much for that: then the pipeline begins anew as well,
+/// from what the log holds.
 pub(crate) fn log_writer(
     plan: &Plan<'_>,
     log: Log<DirectoryDisk>,
@@ -109,7 +116,7 @@ pub(crate) fn log_writer(
     let settings = plan.settings.clone();
     let unproven = Unproven::default();
     let (open, waiting) = (settings.clone(), unproven.clone());
-    let make = move |log| {
+    let make = move |log, machine| {
         let room = LogWriterRoom {
             log,
             rooms: rooms.clone(),
@@ -120,21 +127,33 @@ pub(crate) fn log_writer(
             counters: counters.clone(),
             logger: logger.clone(),
         };
-        Hosted::new(LogWriter::default(), room, clock, faults.clone())
+        Hosted::new(machine, room, clock, faults.clone())
     };
-    let first = make(log);
-    let factory = move |kept: Option<&log_writer::Input>| {
+    let first = make(log, LogWriter::default());
+    let book = plan.rooms.clone();
+    let factory = move |legacy: Legacy<'_, Hosted<LogWriter, LogWriterRoom>>| {
+        let kept = legacy.kept.cloned();
+        // Its files first: there is one log.
+        drop(legacy.tenant);
         let opened = Log::open(disk.share(), log_settings(&open));
         let (log, recovered) = opened.map_err(|error| error.to_string())?;
-        let mut first = waiting.beyond(recovered.last_zxid)?;
-        first.extend(kept.cloned());
-        Ok(Rebuilt { tenant: make(log), first })
+        let (machine, mut first) = match waiting.beginning(recovered.last_zxid) {
+            Beginning::Resumed(first) => (LogWriter::default(), first),
+            Beginning::Void { first, is_known } => {
+                if !is_known {
+                    book.pipeline(Input::Anew);
+                }
+                (LogWriter::deaf(), first)
+            }
+        };
+        first.extend(kept);
+        Ok(Rebuilt { tenant: make(log, machine), first })
     };
     SupervisedRoom::new(seat, first, Box::new(factory))
 }
 
 /// A successor has no snapshot to go on with: the one under way is given up, a learner begins
-/// anew. What a leader was sending here cannot be taken up again.
+/// anew, and so does this server if a leader was sending one here.
 pub(crate) fn snapshot_writer(
     plan: &Plan<'_>,
     disk: DirectoryDisk,
@@ -169,17 +188,90 @@ pub(crate) fn snapshot_writer(
         Hosted::new(SnapshotOrders, room, clock, faults.clone())
     };
     let first = make();
-    let factory = move |kept: Option<&SnapshotWork>| {
-        let lost = matches!(kept, Some(SnapshotWork::Receive(_)));
-        if lost || underway.load(Ordering::SeqCst) {
-            return Err("what a leader was sending is lost with it".to_owned());
+    let factory = move |Legacy { tenant, kept }: Legacy<'_, _>| {
+        drop(tenant);
+        let mut first = Vec::new();
+        match kept {
+            Some(SnapshotWork::Open(learner)) => {
+                book.pipeline(Input::SnapshotUnreadable(*learner));
+            }
+            Some(SnapshotWork::Load(zxid)) => first.push(SnapshotWork::Load(*zxid)),
+            Some(SnapshotWork::Receive(_)) => underway.store(true, Ordering::SeqCst),
+            Some(_) | None => {}
         }
-        if let Some(SnapshotWork::Open(learner)) = kept {
-            book.pipeline(pipeline::Input::SnapshotUnreadable(*learner));
+        if underway.swap(false, Ordering::SeqCst) {
+            book.pipeline(Input::SnapshotLost);
         }
         remove_unfinished(&mut left.share()).map_err(|error| error.to_string())?;
         book.tree_store(tree_store::Input::SnapshotWriterLost);
-        Ok(Rebuilt { tenant: make(), first: Vec::new() })
+        Ok(Rebuilt { tenant: make(), first })
     };
+    SupervisedRoom::new(seat, first, Box::new(factory))
+}
+
+/// A successor has the requests of clients and knows whose sessions they are; it asks the log what
+/// there is, and then looks for a leader.
+pub(crate) fn pipeline(plan: &Plan<'_>, recovered: Recovered) -> Room<Pipeline, PipelineRoom> {
+    let settings = plan.settings;
+    let machine = Pipeline::new(PipelineSettings {
+        me: settings.server,
+        membership: ensemble::membership(settings),
+        timing: ensemble::timing(settings),
+        recovered,
+        window_bytes: settings.ensemble.as_ref().map_or(0, |ensemble| ensemble.window_bytes),
+        // Half of the numbers, so that they never run out.
+        first_serial: u64::from_le_bytes(random()) >> 1,
+    });
+    let Supervision { supervisor, consensus, patience, .. } = &plan.supervision;
+    let seat = supervisor.seat(*consensus, "pipeline", *patience);
+    let faults = plan.faults.clone().of(seat.name());
+    let (me, learns_as, clock) = (settings.server, ensemble::learns_as(settings), plan.clock);
+    let (session_clocks, rooms) = (plan.session_clocks.clone(), plan.rooms.clone());
+    let (postboxes, links) = (plan.postboxes.clone(), plan.links.clone());
+    let counters = plan.counters.clone();
+    let logger = plan.logger.new(o!("room" => "pipeline"));
+    let make = move |machine| {
+        let room = PipelineRoom {
+            session_clocks: session_clocks.clone(),
+            me,
+            learns_as,
+            rooms: rooms.clone(),
+            postboxes: postboxes.clone(),
+            links: links.clone(),
+            counters: counters.clone(),
+            clock,
+            logger: logger.clone(),
+        };
+        Hosted::new(machine, room, clock, faults.clone())
+    };
+    let first = make(machine);
+    let factory = move |legacy: Legacy<'_, Hosted<Pipeline, PipelineRoom>>| {
+        let tenant = legacy.tenant.ok_or("what it left was lost with its first successor")?;
+        let Remains { machine, at, decided, undone, inputs } = tenant.remains();
+        let machine = machine.heir().ok_or("it failed while it changed what outlives it")?;
+        let left = undone.into_iter().chain(decided);
+        let tenant =
+            make(machine).with_undone(left.filter(Effect::outlives_its_pipeline).collect());
+        let kept = legacy.kept.filter(|_| at == At::Step).cloned();
+        let first = [Input::Anew].into_iter().chain(kept).chain(inputs).collect();
+        Ok(Rebuilt { tenant, first })
+    };
+    SupervisedRoom::new(seat, first, Box::new(factory))
+}
+
+/// A successor has nothing to remember: the pipeline, which begins anew with it, asks it to look.
+pub(crate) fn peer(plan: &Plan<'_>) -> Room<Peer, PeerRoom> {
+    let Supervision { supervisor, consensus, patience, .. } = &plan.supervision;
+    let seat = supervisor.seat(*consensus, "peer", *patience);
+    let faults = plan.faults.clone().of(seat.name());
+    let (me, membership) = (plan.settings.server, ensemble::membership(plan.settings));
+    let (timing, clock) = (ensemble::timing(plan.settings), plan.clock);
+    let (rooms, links) = (plan.rooms.clone(), plan.links.clone());
+    let make = move || {
+        let room = PeerRoom { rooms: rooms.clone(), links: links.clone() };
+        Hosted::new(Peer::new(me, membership.clone(), timing), room, clock, faults.clone())
+    };
+    let first = make();
+    let factory = move |_: Legacy<'_, _>| Ok(Rebuilt { tenant: make(), first: Vec::new() });
     SupervisedRoom::new(seat, first, Box::new(factory))
 }

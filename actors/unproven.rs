@@ -20,6 +20,20 @@ struct Kept {
     last: Option<u64>,
     /// A leader's history is being collected: an open voids what there is of it.
     staging: bool,
+    /// The pipeline has asked what the log holds and is not answered yet.
+    restates: bool,
+    /// What was ordered is void, and no order is taken before the pipeline has asked.
+    is_void: bool,
+}
+
+/// What a log writer's successor begins with.
+#[derive(Debug)]
+pub(crate) enum Beginning {
+    /// It is given these first.
+    Resumed(Vec<Input>),
+    /// What was ordered rested on something that the log has lost. It takes no orders before it is
+    /// asked what there is; whoever gives them has to be told so unless `is_known`.
+    Void { first: Vec<Input>, is_known: bool },
 }
 
 struct Batch {
@@ -32,7 +46,7 @@ impl Unproven {
     /// These orders are about to be written; those given again are known already.
     pub(crate) fn note(&self, mark: u64, committed: Zxid, orders: &[LogOrder]) {
         let mut kept = self.0.lock();
-        if kept.last.is_some_and(|last| mark <= last) {
+        if kept.is_void || kept.last.is_some_and(|last| mark <= last) {
             return;
         }
         kept.last = Some(mark);
@@ -54,12 +68,41 @@ impl Unproven {
         }
     }
 
+    /// The pipeline has asked what the log holds.
+    pub(crate) fn restate(&self) {
+        self.0.lock().restates = true;
+    }
+
+    /// It was told, with everything durable; marks begin anew.
+    pub(crate) fn restated(&self) {
+        *self.0.lock() = Kept::default();
+    }
+
+    /// What the successor begins with, on a log just opened that ends at `last`.
+    pub(crate) fn beginning(&self, last: Zxid) -> Beginning {
+        let given_again = self.beyond(last);
+        let mut kept = self.0.lock();
+        let asked = kept.restates.then_some(Input::Restate);
+        match given_again {
+            Ok(mut first) if !kept.is_void => {
+                first.extend(asked);
+                Beginning::Resumed(first)
+            }
+            Ok(_) | Err(_) => {
+                let is_known = kept.is_void || kept.restates;
+                *kept = Kept { is_void: true, restates: kept.restates, ..Kept::default() };
+                Beginning::Void { first: asked.into_iter().collect(), is_known }
+            }
+        }
+    }
+
     /// All batches without what a log has that ends at `last` and is durable: a mark is due also
-    /// where nothing is left to write. An error if a log just opened tells too little.
-    pub(crate) fn beyond(&self, last: Zxid) -> Result<Vec<Input>, String> {
+    /// where nothing is left to write. An error if a log just opened tells too little: in the
+    /// middle of a change of leaders.
+    fn beyond(&self, last: Zxid) -> Result<Vec<Input>, ()> {
         let kept = self.0.lock();
         if kept.staging {
-            return Err("a leader's history was being collected".to_owned());
+            return Err(());
         }
         let batches = kept.batches.iter().map(|batch| {
             let Batch { mark, committed, orders } = batch;
@@ -72,7 +115,7 @@ impl Unproven {
                     | LogOrder::BeginStage { .. }
                     | LogOrder::Stage(_)
                     | LogOrder::CommitStage { .. } => {
-                        return Err("a change of leaders was under way".to_owned());
+                        return Err(());
                     }
                 }
             }

@@ -2,14 +2,10 @@
 
 use crate::clock::Clock;
 use crate::counters::Counters;
-use crate::ensemble;
 use crate::faults::Faults;
 use crate::links::Links;
-use crate::peer::PeerRoom;
-use crate::pipeline::PipelineRoom;
 use crate::postbox::Postboxes;
 use crate::recover::Recovery;
-use crate::recover::random;
 use crate::room::{Hosted, Inspect, Perform, Room};
 use crate::session_clocks::SessionClocks;
 use crate::settings::Settings;
@@ -24,7 +20,7 @@ use actix_rt::Arbiter;
 use ostler_core::rooms::Machine;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
-use ostler_core::rooms::pipeline::{self, Pipeline, PipelineSettings};
+use ostler_core::rooms::pipeline::{self, Pipeline};
 use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
 use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
 use ostler_core::rooms::watch_fanout::WatchFanout;
@@ -91,12 +87,8 @@ pub(crate) fn start(
     let spine = arbiters.spine.handle();
     let log_thread = arbiters.log.as_ref().map_or_else(|| spine.clone(), Arbiter::handle);
 
-    let pipeline = settle(&spine, pipeline(plan, recovered));
-    let membership = ensemble::membership(plan.settings);
-    let peer = Peer::new(plan.settings.server, membership, ensemble::timing(plan.settings));
-    let room = PeerRoom { rooms: book.clone(), links: plan.links.clone() };
-    let group = plan.supervision.consensus;
-    let peer = settle(&spine, without_successors(plan, group, "peer", peer, room));
+    let pipeline = settle(&spine, tenants::pipeline(plan, recovered));
+    let peer = settle(&spine, tenants::peer(plan));
     let tree_store = settle(&spine, tree_store(plan, replayed));
     let watch_fanout = settle(&spine, tenants::watch_fanout(plan));
     let session_sweeper = settle(&spine, tenants::session_sweeper(plan));
@@ -131,34 +123,6 @@ pub(crate) fn awaken(plan: &Plan<'_>) {
     plan.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
     plan.rooms.session_sweeper(session_sweeper::Input::Pause);
     plan.rooms.pipeline(pipeline::Input::Start);
-}
-
-fn pipeline(
-    plan: &Plan<'_>,
-    recovered: ostler_core::zab::Recovered,
-) -> Room<Pipeline, PipelineRoom> {
-    let settings = plan.settings;
-    let machine = Pipeline::new(PipelineSettings {
-        me: settings.server,
-        membership: ensemble::membership(settings),
-        timing: ensemble::timing(settings),
-        recovered,
-        window_bytes: settings.ensemble.as_ref().map_or(0, |ensemble| ensemble.window_bytes),
-        // Half of the numbers, so that they never run out.
-        first_serial: u64::from_le_bytes(random()) >> 1,
-    });
-    let room = PipelineRoom {
-        session_clocks: plan.session_clocks.clone(),
-        me: settings.server,
-        learns_as: ensemble::learns_as(settings),
-        rooms: plan.rooms.clone(),
-        postboxes: plan.postboxes.clone(),
-        links: plan.links.clone(),
-        counters: plan.counters.clone(),
-        clock: plan.clock,
-        logger: plan.logger.new(o!("room" => "pipeline")),
-    };
-    without_successors(plan, plan.supervision.consensus, "pipeline", machine, room)
 }
 
 /// A room that nobody has taught yet how to go on after a panic.

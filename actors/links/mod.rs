@@ -57,11 +57,10 @@ impl Links {
         }
     }
 
-    /// Breaks a link; it is made anew.
-    pub(crate) fn disconnect(&self, peer: ServerId) {
-        if let Some(outbox) = self.0.get(&peer) {
-            outbox.break_off();
-        }
+    /// Breaks a link; it is made anew. False if it is down already.
+    pub(crate) fn disconnect(&self, peer: ServerId) -> bool {
+        let up = self.0.get(&peer).filter(|outbox| outbox.is_up());
+        up.map(Outbox::break_off).is_some()
     }
 
     /// Peers whose link is up.

@@ -22,7 +22,7 @@ mod tree;
 mod watchdog;
 
 pub(crate) use guard::{Guarded, note_cause, shared, whose_panic};
-pub(crate) use room::{Deliver, Look, Rebuilt, SupervisedRoom, Tenant};
+pub(crate) use room::{Deliver, Legacy, Look, Rebuilt, SupervisedRoom, Tenant};
 pub(crate) use status::{State, StatusLine};
 pub(crate) use tree::{Intensity, Strategy};
 pub(crate) use watchdog::Patience;

@@ -14,12 +14,30 @@ pub(crate) trait Tenant: Unpin + 'static {
     /// here and in the other rooms of this thread.
     fn take(&mut self, input: Self::Input, later: &mut Vec<Self::Input>);
 
+    /// Does what its predecessor had left to do, before its first input. Only a successor is asked.
+    fn begin(&mut self) {}
+
     /// What its successor has to know of an input that is about to be taken in, should this tenant
     /// panic meanwhile: the input itself, if it can be taken in again. Nothing, unless said
     /// otherwise.
     fn keep(&mut self, _input: &Self::Input) -> Option<Self::Input> {
         None
     }
+
+    /// Whether it has succeeded another one and is not yet able to do its work: until then its
+    /// room is told of as being built anew. Asked after each input.
+    fn is_recovering(&self) -> bool {
+        false
+    }
+}
+
+/// What a tenant that panicked, or goes down with its group, leaves to its successor.
+pub(crate) struct Legacy<'a, T: Tenant> {
+    /// The tenant itself, half-changed where it was at work: whoever builds the next one may take
+    /// from it what is known to be whole, and drops the rest. None if a factory panicked over it.
+    pub(crate) tenant: Option<T>,
+    /// What was kept of the input at which it panicked: see [`Tenant::keep`].
+    pub(crate) kept: Option<&'a T::Input>,
 }
 
 /// A new tenant, and what it takes in before anything that waits in the mailbox.
@@ -28,10 +46,10 @@ pub(crate) struct Rebuilt<T: Tenant> {
     pub(crate) first: Vec<T::Input>,
 }
 
-/// Builds the next tenant, from durable state and from what was kept of the input at which the
-/// last one panicked. An error is a reason why there can be none.
+/// Builds the next tenant, from durable state and from what the last one leaves. An error is a
+/// reason why there can be none.
 pub(crate) type Factory<T> =
-    Box<dyn FnMut(Option<&<T as Tenant>::Input>) -> Result<Rebuilt<T>, String> + Send>;
+    Box<dyn for<'a> FnMut(Legacy<'a, T>) -> Result<Rebuilt<T>, String> + Send>;
 
 /// An input for a room.
 pub(crate) struct Deliver<I>(pub(crate) I);
@@ -52,18 +70,26 @@ pub(crate) struct SupervisedRoom<T: Tenant> {
     seat: Seat,
     /// None only once nothing can help any more.
     tenant: Option<T>,
+    /// The tenant is a successor that has not begun.
+    is_fresh: bool,
+    /// The tenant is a successor on its way back to work.
+    is_recovering: bool,
     factory: Option<Factory<T>>,
 }
 
 impl<T: Tenant> SupervisedRoom<T> {
     pub(crate) fn new(seat: Seat, tenant: T, factory: Factory<T>) -> Self {
-        Self { seat, tenant: Some(tenant), factory: Some(factory) }
+        Self::with(seat, tenant, Some(factory))
     }
 
     /// A room whose tenant has no successor: a panic of it is the end.
     pub(crate) fn without_successors(seat: Seat, tenant: T) -> Self {
         seat.record.without_successors();
-        Self { seat, tenant: Some(tenant), factory: None }
+        Self::with(seat, tenant, None)
+    }
+
+    fn with(seat: Seat, tenant: T, factory: Option<Factory<T>>) -> Self {
+        Self { seat, tenant: Some(tenant), is_fresh: false, is_recovering: false, factory }
     }
 
     fn take_all(&mut self, mut waiting: VecDeque<T::Input>, later: &mut Vec<T::Input>) {
@@ -71,7 +97,9 @@ impl<T: Tenant> SupervisedRoom<T> {
             self.seat.goes_down_with_its_group();
             self.rebuild(None, &mut waiting);
         }
-        while let Some(input) = waiting.pop_front() {
+        loop {
+            self.begin(&mut waiting);
+            let Some(input) = waiting.pop_front() else { break };
             let Some(tenant) = &mut self.tenant else { return };
             let mut kept = None;
             let taken = self.seat.run(|| {
@@ -84,26 +112,47 @@ impl<T: Tenant> SupervisedRoom<T> {
                 self.rebuild(kept.as_ref(), &mut waiting);
             }
         }
+        self.rise_if_recovered();
+    }
+
+    /// Lets a successor begin, or the successor of one that could not even do that.
+    fn begin(&mut self, waiting: &mut VecDeque<T::Input>) {
+        while std::mem::take(&mut self.is_fresh) {
+            let Some(tenant) = &mut self.tenant else { return };
+            if let Err(cause) = self.seat.run(|| tenant.begin())
+                && self.seat.failed(&cause)
+            {
+                self.rebuild(None, waiting);
+            }
+        }
+    }
+
+    fn rise_if_recovered(&mut self) {
+        if self.is_recovering && self.tenant.as_ref().is_some_and(|tenant| !tenant.is_recovering())
+        {
+            self.is_recovering = false;
+            self.seat.rebuilt();
+        }
     }
 
     /// Until a tenant stands, or there is no more use in trying.
     fn rebuild(&mut self, kept: Option<&T::Input>, waiting: &mut VecDeque<T::Input>) {
         loop {
-            let Self { seat, tenant, factory } = self;
+            let Self { seat, tenant, factory, .. } = self;
             let Some(factory) = factory else {
                 *tenant = None;
                 return seat.end("there is no way to build this room anew");
             };
-            let old = tenant.take();
-            let built = seat.run(|| {
-                drop(old);
-                factory(kept)
-            });
+            let tenant = tenant.take();
+            let built = seat.run(|| factory(Legacy { tenant, kept }));
             match built {
                 Ok(Ok(Rebuilt { tenant, first })) => {
                     self.tenant = Some(tenant);
+                    // Told when what it has to take in first has been taken in.
+                    self.is_recovering = true;
+                    self.is_fresh = true;
                     first.into_iter().rev().for_each(|input| waiting.push_front(input));
-                    return self.seat.rebuilt();
+                    return;
                 }
                 Ok(Err(reason)) => return self.seat.end(&reason),
                 Err(cause) if self.seat.failed(&cause) => {}

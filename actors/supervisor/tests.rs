@@ -77,7 +77,9 @@ fn adder_with(
     admit: impl Fn(usize) -> Result<(), String> + Send + 'static,
 ) -> Addr<SupervisedRoom<Adder>> {
     let mut generation = 0;
-    let factory = move |kept: Option<&u32>| {
+    let factory = move |legacy: Legacy<'_, Adder>| {
+        let Legacy { tenant, kept } = legacy;
+        drop(tenant);
         generation += 1;
         admit(generation)?;
         let tenant = Adder { generation, taken: Vec::new(), keeps: true };
@@ -240,7 +242,7 @@ fn many_panics_under_load_lose_nothing_but_what_they_struck() {
         let supervisor = Supervisor::new("root", Strategy::One, limit, |_| {});
         let (failed, taken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (fails, takes) = (failed.clone(), taken.clone());
-        let factory = move |_: Option<&bool>| {
+        let factory = move |_: Legacy<'_, Counter>| {
             fails.fetch_add(1, Ordering::Relaxed);
             Ok(Rebuilt { tenant: Counter(takes.clone()), first: Vec::new() })
         };

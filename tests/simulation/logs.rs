@@ -30,6 +30,11 @@ impl World {
                 self.tell_pipeline(server, pipeline::Input::Durable(mark));
                 Ok(())
             }
+            log_writer::Effect::Restate => {
+                let restated = rooms.log.restate();
+                self.tell_pipeline(server, pipeline::Input::Restated(restated));
+                Ok(())
+            }
             log_writer::Effect::Purge(zxid) => self.purge(server, zxid),
             log_writer::Effect::AwaitQuiet => {
                 let life = self.servers[server].life;

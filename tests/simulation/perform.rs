@@ -214,6 +214,7 @@ impl World {
             pipeline::Effect::WriteSnapshot { bytes, last } => {
                 self.tell_snapshot(server, SnapshotWork::Received(bytes.to_vec(), last));
             }
+            pipeline::Effect::Restate => self.tell_log(server, log_writer::Input::Restate),
             pipeline::Effect::Halt(reason) => panic!("server {server} halts: {reason}"),
         }
     }

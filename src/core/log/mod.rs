@@ -39,7 +39,7 @@ pub use purge::Purged;
 pub use record::Entry;
 
 use crate::types::{ServerId, Zxid};
-use crate::zab::{LogOrder, Reign};
+use crate::zab::{LogOrder, Reign, Restated};
 use alloc::string::{String, ToString};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -280,6 +280,13 @@ impl<D: Disk> Log<D> {
     pub fn roll(&mut self) -> Result<(), LogError> {
         self.sync()?;
         if self.tail.has_entries { self.begin_segment() } else { Ok(()) }
+    }
+
+    /// What the protocol has to know of it, if its host remembers nothing: true once all is synced.
+    pub fn restate(&self) -> Restated {
+        let Facts { last, accepted, current, .. } = self.timeline.facts;
+        let (committed, base) = (self.timeline.committed(), self.timeline.base);
+        Restated { accepted, current, last, committed, base }
     }
 
     /// The end of the live history, counting what was appended and not synced.

@@ -44,6 +44,9 @@ pub enum Input {
     SnapshotPublished(Zxid),
     /// The time asked for by `AwaitQuiet` is over.
     QuietDue,
+    /// Whoever gives orders remembers nothing: tell what there is once all orders before are
+    /// durable.
+    Restate,
     /// The server ends in order; nothing is expected to follow.
     End,
 }
@@ -71,6 +74,8 @@ pub enum Effect {
     Sync,
     /// Tell the pipeline: everything up to and including this mark is durable.
     Durable(u64),
+    /// Tell the pipeline what the log holds: all of it is durable.
+    Restate,
     /// Begin a new segment and remove what no kept snapshot needs.
     Purge(Zxid),
     /// Come back with `QuietDue` after [`QUIET_MS`].
@@ -91,6 +96,12 @@ pub struct LogWriter {
     mark: Option<u64>,
     /// The last mark that the sync under way covers: what was written after it began may miss it.
     syncing: Option<u64>,
+    /// Somebody wants to be told what the log holds.
+    restates: bool,
+    /// The sync under way is the one to tell it after.
+    restates_next: bool,
+    /// Orders are for a history that is void: none is taken before [`Input::Restate`].
+    is_deaf: bool,
     /// While the log is watched for quiet: syncs when the watch began.
     watched_at: Option<u64>,
     /// Syncs since the start.
@@ -103,6 +114,8 @@ impl Machine for LogWriter {
 
     fn step(&mut self, _now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
+            // Given by somebody who did not know yet.
+            Input::Orders { .. } if self.is_deaf => {}
             Input::Orders { mark, committed, orders } => {
                 self.mark = Some(mark);
                 effects.push(Effect::Write { committed, orders });
@@ -114,6 +127,7 @@ impl Machine for LogWriter {
             Input::FlushDue => {
                 self.scheduled = false;
                 self.syncing = self.mark.take();
+                self.restates_next = core::mem::take(&mut self.restates);
                 effects.push(Effect::Sync);
             }
             Input::Synced => self.synced(effects),
@@ -122,12 +136,23 @@ impl Machine for LogWriter {
                 self.watch_unless_watched(effects);
             }
             Input::QuietDue => self.quiet_due(effects),
+            Input::Restate => {
+                self.is_deaf = false;
+                self.restates = true;
+                self.schedule(effects);
+            }
             Input::End => effects.push(Effect::Close),
         }
     }
 }
 
 impl LogWriter {
+    /// A writer that takes no orders before whoever gives them has asked what the log holds: what
+    /// was ordered before rests on something that the log lost.
+    pub fn deaf() -> Self {
+        Self { is_deaf: true, ..Self::default() }
+    }
+
     fn schedule(&mut self, effects: &mut Vec<Effect>) {
         if !self.scheduled {
             self.scheduled = true;
@@ -138,6 +163,9 @@ impl LogWriter {
     fn synced(&mut self, effects: &mut Vec<Effect>) {
         self.syncs += 1;
         effects.extend(self.syncing.take().map(Effect::Durable));
+        if core::mem::take(&mut self.restates_next) {
+            effects.push(Effect::Restate);
+        }
         self.watch_unless_watched(effects);
     }
 
@@ -256,6 +284,29 @@ mod tests {
         let mut writer = LogWriter::default();
         batch(&mut writer, 1);
         assert!(matches!(step(&mut writer, Input::End)[..], [Effect::Close]));
+    }
+
+    #[test]
+    fn what_the_log_holds_is_told_when_all_that_was_ordered_is_durable() {
+        let mut writer = LogWriter::default();
+        step(&mut writer, orders(1));
+        step(&mut writer, Input::FlushDue);
+        step(&mut writer, orders(2));
+        assert!(matches!(step(&mut writer, Input::Restate)[..], []), "a flush is due already");
+        // The sync under way does not cover the second batch.
+        let effects = step(&mut writer, Input::Synced);
+        assert!(!effects.iter().any(|effect| matches!(effect, Effect::Restate)), "{effects:?}");
+        step(&mut writer, Input::FlushDue);
+        let effects = step(&mut writer, Input::Synced);
+        assert!(matches!(effects[..], [Effect::Durable(2), Effect::Restate]), "{effects:?}");
+    }
+
+    #[test]
+    fn orders_for_a_void_history_are_dropped_until_the_log_was_asked() {
+        let mut writer = LogWriter::deaf();
+        assert!(matches!(step(&mut writer, orders(7))[..], []));
+        assert!(matches!(step(&mut writer, Input::Restate)[..], [Effect::ScheduleFlush]));
+        assert!(matches!(step(&mut writer, orders(1))[..], [Effect::Write { .. }]));
     }
 
     #[test]

@@ -94,6 +94,8 @@ pub enum MemberInput {
     },
     /// The answer to the last `WriteSnapshot`: published durably under this zxid.
     SnapshotInstalled(Zxid),
+    /// The disk gave up the snapshot that was being received.
+    SnapshotLost,
     /// The host's state has everything up to here (after `LoadSnapshot` or `Deliver`).
     Delivered(Zxid),
     /// Time has passed.

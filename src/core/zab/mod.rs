@@ -109,6 +109,21 @@ pub struct Recovered {
     pub delivered: Zxid,
 }
 
+/// What a log in use says of itself. All of it is durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Restated {
+    /// Highest reign promised to.
+    pub accepted: Reign,
+    /// The reign whose initial history was adopted.
+    pub current: Reign,
+    /// Last zxid of the history.
+    pub last: Zxid,
+    /// Everything up to here is known to be committed.
+    pub committed: Zxid,
+    /// What the log has follows this: a snapshot has what came before.
+    pub base: Zxid,
+}
+
 /// Who wants to read old history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HistoryReader {

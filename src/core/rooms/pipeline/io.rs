@@ -6,7 +6,7 @@ use crate::types::{ConnectionId, Epoch, ServerId, SessionId, Zxid};
 use crate::zab::io::Timing;
 use crate::zab::message::Message;
 use crate::zab::quorum::Membership;
-use crate::zab::{History, HistoryReader, LogOrder, Recovered, Reign};
+use crate::zab::{History, HistoryReader, LogOrder, Recovered, Reign, Restated};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -54,6 +54,8 @@ pub enum Input {
     SnapshotUnreadable(ServerId),
     /// A received snapshot is published.
     SnapshotInstalled(Zxid),
+    /// The snapshot that was being received is gone.
+    SnapshotLost,
     /// The tree was replaced by the snapshot at this zxid.
     Loaded(Zxid),
     /// Sessions made by committed transactions, and this server's connections that asked for
@@ -67,6 +69,11 @@ pub enum Input {
     Gone(SessionId, ConnectionId),
     /// Sessions of this server's clients heard from, and how long ago, in milliseconds.
     Touched(Vec<(SessionId, u32)>),
+    /// What the member remembers is void: it begins anew from what the log holds. The requests of
+    /// this server's clients wait as they do while there is no leader.
+    Anew,
+    /// The answer to [`Effect::Restate`].
+    Restated(Restated),
     /// Time has passed.
     Tick,
 }
@@ -131,8 +138,36 @@ pub enum Effect {
         /// Whether it is complete with this one.
         last: bool,
     },
+    /// To the log writer: tell what the log holds, behind all orders.
+    Restate,
     /// End the process with this reason.
     Halt(&'static str),
+}
+
+impl Effect {
+    /// Whether it is still to be performed when the pipeline that decided it is gone: what
+    /// concerns this server's clients and its state is, whereas what was to be ordered or said to
+    /// other servers is decided anew.
+    pub fn outlives_its_pipeline(&self) -> bool {
+        match self {
+            Self::Commit(_) | Self::Load(_) | Self::Kick(_) | Self::Renew { .. } => true,
+            Self::Send(..)
+            | Self::Disconnect(_)
+            | Self::Log { .. }
+            | Self::Look { .. }
+            | Self::Serving(_)
+            | Self::Suspended
+            | Self::Touch(_)
+            | Self::ReadHistory(..)
+            | Self::OpenSnapshot(_)
+            | Self::ReadSnapshot(_)
+            | Self::CloseSnapshot(_)
+            | Self::BeginSnapshot(_)
+            | Self::WriteSnapshot { .. }
+            | Self::Restate
+            | Self::Halt(_) => false,
+        }
+    }
 }
 
 /// What a pipeline is made from.

@@ -58,7 +58,7 @@ impl Pipeline {
                     if self.alone {
                         // No other leader will ever ask who speaks for a session, so the takeover
                         // needs no zxid, as in ZooKeeper.
-                        self.moved(session, Some(connection), effects);
+                        self.changing(|this| this.moved(session, Some(connection), effects));
                         self.propose(core::mem::take(&mut drafts));
                         self.vouch(from, serial);
                         continue;
@@ -107,7 +107,7 @@ impl Pipeline {
     pub(super) fn confirmed(&mut self, token: u64, target: Zxid, effects: &mut Vec<Effect>) {
         let Some(Asked { server, serial }) = self.tokens.remove(&token) else { return };
         if server == self.me {
-            self.desk.confirmed(serial, target, self.delivered, &mut self.ready);
+            self.vouched_for(serial, target);
         } else {
             let relay = PeerMessage::Relay(Relay::Confirmed { serial, target });
             effects.push(Effect::Send(server, relay));

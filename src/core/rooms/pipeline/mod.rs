@@ -11,6 +11,7 @@
 //!
 //! Elections and links are not here, nor is what a payload means.
 
+mod anew;
 mod desk;
 mod io;
 mod lead;
@@ -35,6 +36,7 @@ use crate::zab::message::Message;
 use crate::zab::{Proposal, Reign};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
+use anew::{Ground, rests_on_a_member};
 use desk::{Desk, HeldBody};
 use lead::Asked;
 use owners::Owners;
@@ -53,7 +55,14 @@ pub struct Pipeline {
     me: ServerId,
     /// Whether nobody else can ever lead.
     alone: bool,
+    ground: Ground,
     member: Member,
+    /// The member waits for what the log holds.
+    is_restoring: bool,
+    /// Servers whose link is being broken: what still comes by it was said to an earlier member.
+    muted: BTreeSet<ServerId>,
+    /// What outlives a pipeline is being changed.
+    is_changing: bool,
     inputs: VecDeque<MemberInput>,
     scratch: Vec<MemberEffect>,
     desk: Desk,
@@ -61,6 +70,8 @@ pub struct Pipeline {
     /// Serving under a reign whose initial history, up to this zxid, is still being delivered.
     settling: Option<(Reign, Zxid)>,
     delivered: Zxid,
+    /// Time of the latest entry given to the log, in milliseconds since 1970.
+    time_ms: i64,
     owners: Owners,
     /// Which of this server's connections speaks for which session, and since when.
     attached: BTreeMap<SessionId, (ConnectionId, Zxid)>,
@@ -90,10 +101,14 @@ impl Machine for Pipeline {
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
+            input if self.is_restoring && rests_on_a_member(&input) => {}
             Input::Start => self.member.start(&mut self.scratch),
+            Input::Anew => self.begin_anew(effects),
+            Input::Restated(restated) => self.restated(restated),
+            Input::Received(from, _) if self.muted.contains(&from) => {}
             Input::Try(leader) => self.tell(MemberInput::Try(leader)),
             Input::Received(from, messages) => self.received(now, from, messages, effects),
-            Input::LinkDown(peer) => self.tell(MemberInput::LinkDown(peer)),
+            Input::LinkDown(peer) => self.link_down(peer),
             Input::Submit(submission) => self.submit(submission, effects),
             Input::Propose(payloads) => self.propose_own(payloads),
             Input::Durable(mark) => self.tell(MemberInput::Durable(mark)),
@@ -105,17 +120,25 @@ impl Machine for Pipeline {
                 self.tell(MemberInput::SnapshotUnreadable { learner });
             }
             Input::SnapshotInstalled(zxid) => self.tell(MemberInput::SnapshotInstalled(zxid)),
+            Input::SnapshotLost => self.tell(MemberInput::SnapshotLost),
             Input::Loaded(zxid) => self.tell(MemberInput::Delivered(zxid)),
-            Input::Opened(sessions, zxid) => self.opened(sessions, zxid, effects),
+            Input::Opened(sessions, zxid) => {
+                let owns = self.changing(|this| this.opened(sessions, zxid));
+                self.claim(owns, effects);
+            }
             Input::Attached(session, connection, zxid) => {
                 // It may have moved on meanwhile.
                 let known = self.attached.get(&session).copied();
                 if known.is_some_and(|(owner, _)| owner == connection) {
-                    self.opened(alloc::vec![(session, connection)], zxid, effects);
+                    let sessions = alloc::vec![(session, connection)];
+                    let owns = self.changing(|this| this.opened(sessions, zxid));
+                    self.claim(owns, effects);
                 }
             }
-            Input::Ended(sessions) => self.ended(&sessions, effects),
-            Input::Gone(session, connection) => self.gone(session, connection),
+            Input::Ended(sessions) => self.changing(|this| this.ended(&sessions, effects)),
+            Input::Gone(session, connection) => {
+                self.changing(|this| this.gone(session, connection));
+            }
             Input::Touched(sessions) => self.touched(sessions, effects),
             Input::Tick => self.tell(MemberInput::Tick),
         }
@@ -129,16 +152,22 @@ impl Pipeline {
     pub fn new(settings: PipelineSettings) -> Self {
         let PipelineSettings { me, membership, timing, recovered, window_bytes, first_serial } =
             settings;
+        let ground = Ground { membership, timing, window_bytes, counter_max: None };
         Self {
             me,
-            alone: membership.is_single(),
-            member: Member::new(me, membership, timing, recovered, window_bytes),
+            alone: ground.membership.is_single(),
+            member: ground.member(me, recovered),
+            ground,
+            is_restoring: false,
+            muted: BTreeSet::new(),
+            is_changing: false,
             inputs: VecDeque::new(),
             scratch: Vec::new(),
             desk: Desk::new(first_serial),
             way: Way::Closed,
             settling: None,
             delivered: recovered.delivered,
+            time_ms: recovered.time_ms,
             owners: Owners::default(),
             attached: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -157,6 +186,7 @@ impl Pipeline {
     /// Begins a new epoch as soon as a counter reaches `counter_max`: see
     /// [`Member::roll_over_at`].
     pub fn roll_over_at(&mut self, counter_max: u32) {
+        self.ground.counter_max = Some(counter_max);
         self.member.roll_over_at(counter_max);
     }
 
@@ -206,14 +236,16 @@ impl Pipeline {
             }
             MemberEffect::Disconnect(peer) => effects.push(Effect::Disconnect(peer)),
             MemberEffect::Log { mark, committed, orders } => {
+                self.note_time(&orders);
                 effects.push(Effect::Log { mark, committed, orders });
             }
-            MemberEffect::Deliver(proposals) => self.deliver(proposals, effects),
+            MemberEffect::Deliver(proposals) => {
+                self.changing(|this| this.deliver(proposals, effects));
+                self.tell(MemberInput::Delivered(self.delivered));
+                self.settle(effects);
+            }
             MemberEffect::LoadSnapshot(zxid) => {
-                self.hand_over(effects);
-                self.delivered = zxid;
-                effects.push(Effect::Load(zxid));
-                self.lose_track(effects);
+                self.changing(|this| this.load(zxid, effects));
                 self.settle(effects);
             }
             MemberEffect::Serve { reign, history } => self.serve(reign, history, effects),
@@ -253,8 +285,13 @@ impl Pipeline {
             }
             self.desk.reached(self.delivered, &mut self.ready);
         }
-        self.tell(MemberInput::Delivered(self.delivered));
-        self.settle(effects);
+    }
+
+    fn load(&mut self, zxid: Zxid, effects: &mut Vec<Effect>) {
+        self.hand_over(effects);
+        self.delivered = zxid;
+        effects.push(Effect::Load(zxid));
+        self.lose_track(effects);
     }
 
     fn hand_over(&mut self, effects: &mut Vec<Effect>) {
@@ -298,7 +335,7 @@ impl Pipeline {
         });
         let owns: Vec<_> = owns.collect();
         self.claim(owns, effects);
-        let again = self.desk.again();
+        let again = self.changing(|this| this.desk.again());
         self.forward(again, effects);
     }
 
@@ -312,10 +349,16 @@ impl Pipeline {
     // Requests of this server's clients.
 
     fn submit(&mut self, submission: Submission, effects: &mut Vec<Effect>) {
+        let forwarded = self.changing(|this| this.hold(submission));
+        self.forward(forwarded, effects);
+    }
+
+    /// Takes requests in; says what the leader is to be told.
+    fn hold(&mut self, submission: Submission) -> Vec<Forwarded> {
         let Submission { sender, items } = submission;
         if self.lost.contains(&sender.connection) {
             self.dropped += items.len() as u64;
-            return;
+            return Vec::new();
         }
         let mut forwarded = Vec::new();
         for Item { xid, body } in items {
@@ -335,7 +378,7 @@ impl Pipeline {
             };
             forwarded.push(self.desk.hold(&sender, xid, held));
         }
-        self.forward(forwarded, effects);
+        forwarded
     }
 
     /// To the leader, if there is one whose history is known here.
@@ -353,7 +396,7 @@ impl Pipeline {
     }
 
     fn abandon(&mut self, serial: u64, effects: &mut Vec<Effect>) {
-        if let Some(sender) = self.desk.abandon(serial) {
+        if let Some(sender) = self.changing(|this| this.desk.abandon(serial)) {
             effects.push(Effect::Kick(alloc::vec![sender.connection]));
         }
     }
@@ -400,7 +443,7 @@ impl Pipeline {
             }
             Relay::Touched(sessions) if self.leads() => effects.push(Effect::Touch(sessions)),
             Relay::Confirmed { serial, target } if from_leader => {
-                self.desk.confirmed(serial, target, self.delivered, &mut self.ready);
+                self.vouched_for(serial, target);
             }
             Relay::Moved { serial } if from_leader => self.abandon(serial, effects),
             Relay::Kick(connections) if from_leader => effects.push(Effect::Kick(connections)),

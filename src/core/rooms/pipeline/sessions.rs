@@ -22,18 +22,18 @@ impl Pipeline {
         }
     }
 
+    /// What the leader is to be told of these.
     pub(super) fn opened(
         &mut self,
         sessions: Vec<(SessionId, ConnectionId)>,
         since: Zxid,
-        effects: &mut Vec<Effect>,
-    ) {
+    ) -> Vec<Ownership> {
         let mut owns = Vec::with_capacity(sessions.len());
         for (session, connection) in sessions {
             self.attached.insert(session, (connection, since));
             owns.push(Ownership { session, connection, since });
         }
-        self.claim(owns, effects);
+        owns
     }
 
     pub(super) fn ended(&mut self, sessions: &[SessionId], effects: &mut Vec<Effect>) {

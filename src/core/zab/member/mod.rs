@@ -83,6 +83,7 @@ impl Machine for Member {
                 self.snapshot_unreadable(learner, effects);
             }
             MemberInput::SnapshotInstalled(zxid) => self.snapshot_installed(zxid, effects),
+            MemberInput::SnapshotLost => self.snapshot_lost(effects),
             MemberInput::Delivered(zxid) => {
                 self.ground.taken = self.ground.taken.max(zxid);
                 self.ground.deliver(effects);
@@ -123,6 +124,13 @@ impl Member {
     pub fn start(&mut self, effects: &mut Vec<MemberEffect>) {
         self.ground.deliver(effects);
         self.look_when_drained(effects);
+    }
+
+    /// The history was adopted with a snapshot, at this zxid, that the host's state lacks. To be
+    /// said before [`Self::start`].
+    pub fn begins_with_a_snapshot(&mut self, zxid: Zxid) {
+        self.ground.committed = self.ground.committed.max(zxid);
+        self.ground.unloaded = Some(zxid);
     }
 
     /// Messages and answers that came too late to mean anything, since this was asked last.
@@ -298,6 +306,14 @@ impl Member {
         self.ground.installing = false;
         match &mut self.role {
             Role::Learning(learner) => learner.snapshot_installed(&mut self.ground, zxid, out),
+            Role::Draining | Role::Looking | Role::Leading(_) => {}
+        }
+    }
+
+    fn snapshot_lost(&mut self, out: &mut Effects) {
+        self.ground.installing = false;
+        match &self.role {
+            Role::Learning(learner) => learner.snapshot_lost(&mut self.ground, out),
             Role::Draining | Role::Looking | Role::Leading(_) => {}
         }
     }

@@ -118,6 +118,13 @@ impl Learner {
         }
     }
 
+    /// What there was of a snapshot is gone: the leader has to begin again.
+    pub(super) fn snapshot_lost(&self, ground: &mut Ground, out: &mut Effects) {
+        if self.intake.snapshot.is_some() {
+            self.refuse(ground, out);
+        }
+    }
+
     pub(super) fn stage(&mut self, ground: &mut Ground, entries: Vec<Proposal>, out: &mut Effects) {
         let Some(stage) = self.intake.stage.as_mut() else { return self.refuse(ground, out) };
         if !stage.is_begun || !is_gapless(stage.window.last(), &entries) {
