@@ -106,12 +106,13 @@ fn replay(
     tree: &mut Tree,
     committed: Zxid,
 ) -> Result<(u64, i64), LogError> {
-    let (mut replayed, mut last_ms) = (0, 0);
+    // Of what a snapshot holds, only it knows the time.
+    let (mut replayed, mut last_ms) = (0, tree.time_ms());
     let mut effects = Effects::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
         let Entry { zxid, time_ms, payload, .. } = entry;
-        last_ms = time_ms;
+        last_ms = last_ms.max(time_ms);
         if zxid > committed {
             return Ok(());
         }

@@ -38,6 +38,8 @@ impl Oracle {
         }
         if let Some(last) = self.chosen.last() {
             assert!(last.zxid < proposal.zxid, "{} follows {}", proposal.zxid, last.zxid);
+            let (before, after) = (last.time_ms, proposal.time_ms);
+            assert!(before <= after, "time goes back at {}: {after} ms", proposal.zxid);
         }
         self.chosen.push(proposal.clone());
         true

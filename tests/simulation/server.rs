@@ -286,11 +286,11 @@ fn replay(
     tree: &mut Tree,
     committed: Zxid,
 ) -> Result<(Vec<Proposal>, i64), LogError> {
-    let (mut replayed, mut last_ms) = (Vec::new(), 0);
+    let (mut replayed, mut last_ms) = (Vec::new(), tree.time_ms());
     let mut effects = Effects::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
-        last_ms = entry.time_ms;
+        last_ms = last_ms.max(entry.time_ms);
         if entry.zxid > committed {
             return Ok(());
         }

@@ -84,6 +84,7 @@ pub(crate) struct World {
     pub(crate) oracle: Oracle,
     pub(crate) membership: Membership,
     pub(crate) dice: Chance,
+    pub(crate) auditor: Chance,
     pub(crate) promises: BTreeMap<Promise, u64>,
     pub(crate) tally: Tally,
     /// Servers that stay broken when the storm is over.
@@ -133,6 +134,7 @@ impl World {
             oracle: Oracle::default(),
             membership,
             dice: Chance::of(seed, 5),
+            auditor: Chance::of(seed, 8),
             promises: BTreeMap::new(),
             tally: Tally::default(),
             given_up: Vec::new(),

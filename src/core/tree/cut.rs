@@ -3,7 +3,7 @@
 //! was; slots already handed out, and slots first used since, cost nothing.
 
 use super::recall::Recall;
-use super::slice::{self, RecallWriter, ZnodeWriter};
+use super::slice::{self, Head, RecallWriter, ZnodeWriter};
 use super::znode::{Slot, Znode};
 use super::{SessionRecord, Tree};
 use crate::types::{SessionId, Zxid};
@@ -23,10 +23,7 @@ enum Stage {
 
 /// What the snapshot under way has handed out and what it must remember.
 pub(super) struct Cut {
-    zxid: Zxid,
-    digest: u64,
-    znodes: u64,
-    session_count: u64,
+    head: Head,
     stage: Stage,
     end: Slot,
     next: Slot,
@@ -90,10 +87,13 @@ impl Tree {
     /// Starts a snapshot of this moment and returns its zxid. One that was under way is dropped.
     pub fn snapshot_begin(&mut self) -> Zxid {
         self.store.cut = Some(Cut {
-            zxid: self.last_applied,
-            digest: self.digest(),
-            znodes: self.store.znodes as u64,
-            session_count: self.sessions.len() as u64,
+            head: Head {
+                zxid: self.last_applied,
+                digest: self.digest(),
+                znodes: self.store.znodes as u64,
+                sessions: self.sessions.len() as u64,
+                time_ms: self.time_ms,
+            },
             stage: Stage::Head,
             end: self.store.slab.end(),
             next: 0,
@@ -111,7 +111,7 @@ impl Tree {
         let slice = match cut.stage {
             Stage::Head => {
                 cut.stage = Stage::Sessions;
-                slice::head(cut.zxid, cut.digest, cut.znodes, cut.session_count)
+                slice::head(&cut.head)
             }
             Stage::Sessions => self.sessions_slice(&mut cut, max_znodes.max(1)),
             Stage::Recalls => self.recalls_slice(&mut cut, max_znodes.max(1)),

@@ -1,7 +1,7 @@
 //! Makes a tree from the slices of a snapshot and believes none of it: whatever the bytes are,
 //! the result is a whole and consistent tree or an error, never a panic.
 
-use super::slice::{HEAD, RECALLS, Reader, SESSIONS, VERSION, ZNODES};
+use super::slice::{HEAD, HEAD_VERSION, Head, RECALLS, Reader, SESSIONS, VERSION, ZNODES};
 use super::znode::{NONE, ROOT, Slot};
 use super::{PROTECTED, Rules, Tree};
 use crate::types::{Owner, Zxid};
@@ -14,7 +14,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum SnapshotError {
     /// Written by a version of Ostler that this one does not know.
-    #[error("the snapshot has format version {0}, this server reads version {VERSION}")]
+    #[error("the snapshot has format version {0}, this server reads up to {HEAD_VERSION}")]
     Version(u8),
     /// A slice ends early, goes on too long or holds an impossible value.
     #[error("a slice of the snapshot cannot be decoded")]
@@ -54,13 +54,6 @@ pub enum SnapshotError {
     Zxid(Zxid),
 }
 
-struct Head {
-    zxid: Zxid,
-    digest: u64,
-    znodes: u64,
-    sessions: u64,
-}
-
 /// Takes the slices of one snapshot in the order they were made.
 pub struct Loader {
     tree: Tree,
@@ -79,15 +72,16 @@ impl Loader {
     pub fn feed(&mut self, slice: &[u8]) -> Result<(), SnapshotError> {
         let mut reader = Reader(slice);
         let version = reader.byte().ok_or(SnapshotError::Malformed)?;
-        if version != VERSION {
+        let kind = reader.byte().ok_or(SnapshotError::Malformed)?;
+        let newest = if kind == HEAD { HEAD_VERSION } else { VERSION };
+        if !(VERSION..=newest).contains(&version) {
             return Err(SnapshotError::Version(version));
         }
-        let kind = reader.byte().ok_or(SnapshotError::Malformed)?;
         if (kind == HEAD) != self.head.is_none() {
             return Err(SnapshotError::Head);
         }
         match kind {
-            HEAD => self.head = Some(read_head(&mut reader).ok_or(SnapshotError::Malformed)?),
+            HEAD => self.head = Some(reader.head(version).ok_or(SnapshotError::Malformed)?),
             SESSIONS => self.feed_sessions(&mut reader)?,
             RECALLS => self.feed_recalls(&mut reader)?,
             ZNODES => self.feed_znodes(&mut reader)?,
@@ -159,6 +153,7 @@ impl Loader {
             return Err(SnapshotError::Digest);
         }
         self.tree.last_applied = zxid;
+        self.tree.time_ms = head.time_ms;
         Ok(self.tree)
     }
 
@@ -217,13 +212,4 @@ impl Loader {
         }
         Ok(())
     }
-}
-
-fn read_head(reader: &mut Reader<'_>) -> Option<Head> {
-    Some(Head {
-        zxid: Zxid(reader.u64()?),
-        digest: reader.u64()?,
-        znodes: reader.u64()?,
-        sessions: reader.u64()?,
-    })
 }

@@ -180,6 +180,8 @@ pub struct Tree {
     sessions: BTreeMap<SessionId, SessionRecord>,
     recalls: Recalls,
     last_applied: Zxid,
+    /// The latest time of any transaction so far, in milliseconds since the Unix epoch.
+    time_ms: i64,
     history: DigestHistory,
 }
 
@@ -217,6 +219,7 @@ impl Tree {
             sessions: BTreeMap::new(),
             recalls: Recalls::default(),
             last_applied: Zxid::ZERO,
+            time_ms: 0,
             history: DigestHistory::default(),
         }
     }
@@ -226,9 +229,15 @@ impl Tree {
         self.last_applied
     }
 
-    /// Moves on to a position whose transactions change nothing; never back.
-    pub fn skip_to(&mut self, zxid: Zxid) {
-        self.last_applied = self.last_applied.max(zxid);
+    /// The latest time of any transaction so far, in milliseconds since the Unix epoch; 0 if there
+    /// was none, or if the tree is from a snapshot that did not say. None to come may be earlier.
+    pub fn time_ms(&self) -> i64 {
+        self.time_ms
+    }
+
+    fn move_on(&mut self, txn: &Txn<'_>) {
+        self.last_applied = self.last_applied.max(txn.zxid);
+        self.time_ms = self.time_ms.max(txn.time_ms);
     }
 
     /// A session, if it is alive.

@@ -2,8 +2,8 @@
 //!
 //! | part | bytes |
 //! |---|---|
-//! | every slice | version u8 = 1, kind u8, body |
-//! | head (1) | zxid u64, digest u64, znodes u64, sessions u64 |
+//! | every slice | version u8 = 1, but 2 for the head, kind u8, body |
+//! | head (1) | zxid u64, digest u64, znodes u64, sessions u64, time in ms of the latest transaction i64 (not in version 1) |
 //! | sessions (2) | count u32, then each: id i64, timeout in ms i32, password 16 |
 //! | recalls (4) | count u32, then each: session i64, count u32 of writes, then each: xid i32, zxid u64, length u32, outcome |
 //! | znodes (3) | count u32 of ACLs, then each: count u32, then each: perms i32, scheme text, id text; count u32 of znodes, then each as below |
@@ -20,14 +20,25 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 pub(super) const VERSION: u8 = 1;
+pub(super) const HEAD_VERSION: u8 = 2;
 pub(super) const HEAD: u8 = 1;
 pub(super) const SESSIONS: u8 = 2;
 pub(super) const ZNODES: u8 = 3;
 pub(super) const RECALLS: u8 = 4;
 
-pub(super) fn head(zxid: Zxid, digest: u64, znodes: u64, sessions: u64) -> Vec<u8> {
-    let mut out = alloc::vec![VERSION, HEAD];
-    for number in [zxid.0, digest, znodes, sessions] {
+/// What a snapshot begins with.
+pub(super) struct Head {
+    pub(super) zxid: Zxid,
+    pub(super) digest: u64,
+    pub(super) znodes: u64,
+    pub(super) sessions: u64,
+    pub(super) time_ms: i64,
+}
+
+pub(super) fn head(head: &Head) -> Vec<u8> {
+    let mut out = alloc::vec![HEAD_VERSION, HEAD];
+    let time = head.time_ms.cast_unsigned();
+    for number in [head.zxid.0, head.digest, head.znodes, head.sessions, time] {
         out.extend_from_slice(&number.to_le_bytes());
     }
     out
@@ -166,6 +177,17 @@ impl<'a> Reader<'a> {
         let (taken, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(taken)
+    }
+
+    /// A head of this version.
+    pub(super) fn head(&mut self, version: u8) -> Option<Head> {
+        Some(Head {
+            zxid: Zxid(self.u64()?),
+            digest: self.u64()?,
+            znodes: self.u64()?,
+            sessions: self.u64()?,
+            time_ms: if version == VERSION { 0 } else { self.i64()? },
+        })
     }
 
     fn array<const N: usize>(&mut self) -> Option<[u8; N]> {

@@ -96,6 +96,21 @@ fn a_snapshot_that_lacks_or_repeats_a_slice_is_refused() {
 }
 
 #[test]
+fn a_snapshot_tells_the_latest_time_and_one_of_the_first_version_does_not() {
+    let (bench, zxid, mut slices) = sample();
+    let time_ms = bench.tree.time_ms();
+    assert!(time_ms > 0);
+    assert_eq!(finish(&slices, zxid).unwrap().time_ms(), time_ms);
+    slices[0][0] = 1;
+    assert_eq!(finish(&slices, zxid).err(), Some(SnapshotError::Malformed));
+    let without = slices[0].len() - 8;
+    slices[0].truncate(without);
+    assert_eq!(finish(&slices, zxid).unwrap().time_ms(), 0);
+    slices[0][0] = 3;
+    assert_eq!(finish(&slices, zxid).err(), Some(SnapshotError::Version(3)));
+}
+
+#[test]
 fn a_cancelled_snapshot_is_over() {
     let (mut bench, ..) = sample();
     bench.tree.snapshot_begin();

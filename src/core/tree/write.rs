@@ -20,7 +20,7 @@ type Decision = Result<Outcome, ErrorCode>;
 impl Tree {
     /// Applies one transaction. Whatever it is, the tree is at its position afterwards.
     pub fn apply(&mut self, txn: &Txn<'_>, effects: &mut Effects) -> Outcome {
-        self.skip_to(txn.zxid);
+        self.move_on(txn);
         let outcome = self.execute(txn, &txn.op, effects).unwrap_or_else(Outcome::Failed);
         self.history.note(txn.zxid, self.digest());
         outcome
@@ -40,7 +40,7 @@ impl Tree {
         let Some(Once { xid, heard }) = known else {
             return (txn.zxid, self.apply(txn, effects));
         };
-        self.skip_to(txn.zxid);
+        self.move_on(txn);
         let (zxid, outcome) = match self.recalls.find(session, xid) {
             Known::Kept(kept) => (kept.zxid, kept.outcome()),
             Known::Gone => (txn.zxid, Outcome::Failed(ErrorCode::RuntimeInconsistency)),

@@ -88,6 +88,9 @@ pub enum Message {
         epoch: Epoch,
         /// What it is exact at.
         zxid: Zxid,
+        /// No entry up to there is later, in milliseconds since 1970: nor must any behind be
+        /// earlier.
+        time_ms: i64,
     },
     /// Leader to learner: the next piece of the snapshot.
     SnapshotChunk {

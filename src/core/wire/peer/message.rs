@@ -15,7 +15,7 @@ use bincode::{BorrowDecode, Encode};
 use bytes::Bytes;
 
 /// Version of the protocol between servers that this build speaks.
-pub const PEER_VERSION: u16 = 1;
+pub const PEER_VERSION: u16 = 2;
 /// Largest body of a frame, in bytes: a full snapshot chunk or batch of proposals, and no more.
 pub const FRAME_BYTES_MAX: usize = 64 << 20;
 const MAGIC: [u8; 8] = *b"OSTLPEER";
@@ -147,7 +147,7 @@ enum ZabRecord<'a> {
     LeaderInfo { attempt: u64, epoch: u32 },
     AckEpoch { epoch: u32, current: ReignRecord, last: u64, counts: bool },
     SyncFrom { epoch: u32, base: u64 },
-    SyncSnapshot { epoch: u32, zxid: u64 },
+    SyncSnapshot { epoch: u32, zxid: u64, time_ms: i64 },
     SnapshotChunk { epoch: u32, bytes: &'a [u8], last: bool },
     SyncEntries { epoch: u32, entries: List<ProposalRecord<'a>> },
     SyncTaken { epoch: u32, count: u64 },
@@ -241,8 +241,8 @@ fn zab(message: &Message) -> ZabRecord<'_> {
             ZabRecord::AckEpoch { epoch: epoch.0, current, last, counts: *counts }
         }
         Message::SyncFrom { epoch, base } => ZabRecord::SyncFrom { epoch: epoch.0, base: base.0 },
-        Message::SyncSnapshot { epoch, zxid } => {
-            ZabRecord::SyncSnapshot { epoch: epoch.0, zxid: zxid.0 }
+        Message::SyncSnapshot { epoch, zxid, time_ms } => {
+            ZabRecord::SyncSnapshot { epoch: epoch.0, zxid: zxid.0, time_ms: *time_ms }
         }
         Message::SnapshotChunk { epoch, bytes, last } => {
             ZabRecord::SnapshotChunk { epoch: epoch.0, bytes, last: *last }
@@ -382,8 +382,8 @@ impl ZabRecord<'_> {
             ZabRecord::SyncFrom { epoch, base } => {
                 Message::SyncFrom { epoch: Epoch(epoch), base: Zxid(base) }
             }
-            ZabRecord::SyncSnapshot { epoch, zxid } => {
-                Message::SyncSnapshot { epoch: Epoch(epoch), zxid: Zxid(zxid) }
+            ZabRecord::SyncSnapshot { epoch, zxid, time_ms } => {
+                Message::SyncSnapshot { epoch: Epoch(epoch), zxid: Zxid(zxid), time_ms }
             }
             ZabRecord::SnapshotChunk { epoch, bytes, last } => {
                 let bytes = frame.slice_ref(bytes);

@@ -61,7 +61,7 @@ fn all() -> Vec<LinkMessage> {
         zab(Message::LeaderInfo { attempt: 1, epoch: E }),
         zab(Message::AckEpoch { epoch: E, current: reign, last: at(4), counts: false }),
         zab(Message::SyncFrom { epoch: E, base: at(4) }),
-        zab(Message::SyncSnapshot { epoch: E, zxid: at(4) }),
+        zab(Message::SyncSnapshot { epoch: E, zxid: at(4), time_ms: -5 }),
         zab(Message::SnapshotChunk { epoch: E, bytes, last: true }),
         zab(Message::SyncEntries { epoch: E, entries: entries() }),
         zab(Message::SyncTaken { epoch: E, count: 3 }),

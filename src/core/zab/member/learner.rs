@@ -94,8 +94,8 @@ impl Learner {
         let is_following = self.phase == Phase::Following;
         match message {
             Message::SyncFrom { base, .. } if is_syncing => self.sync_from(ground, base, out),
-            Message::SyncSnapshot { zxid, .. } if is_syncing => {
-                self.begin_snapshot(ground, zxid, out);
+            Message::SyncSnapshot { zxid, time_ms, .. } if is_syncing => {
+                self.begin_snapshot(ground, zxid, time_ms, out);
             }
             Message::SnapshotChunk { bytes, last, .. } if is_syncing => {
                 self.take_chunk(ground, bytes, last, out);

@@ -252,3 +252,20 @@ fn an_epoch_out_of_range_is_refused() {
     let effects = received(&mut member, Message::Info { attempt: 1, accepted });
     assert_eq!(names(&effects), ["Disconnect"]);
 }
+
+/// The leader's clock was ahead, and no entry behind the snapshot tells so.
+#[test]
+fn time_never_goes_back_behind_a_snapshot() {
+    let mut member = asking(Recovered::default());
+    let (epoch, base) = (Epoch(1), zxid(1, 4));
+    received(&mut member, Message::LeaderInfo { attempt: 1, epoch });
+    step(&mut member, MemberInput::Durable(1));
+    received(&mut member, Message::SyncSnapshot { epoch, zxid: base, time_ms: 9000 });
+    received(&mut member, Message::SnapshotChunk { epoch, bytes: Bytes::new(), last: true });
+    step(&mut member, MemberInput::SnapshotInstalled(base));
+    step(&mut member, MemberInput::Durable(2));
+    received(&mut member, Message::NewLeader { epoch, last: base });
+    step(&mut member, MemberInput::Durable(3));
+    assert_eq!((member.ground.current.epoch, member.ground.logged()), (epoch, base));
+    assert_eq!(member.ground.time_ms, 9000);
+}

@@ -16,8 +16,8 @@ use bytes::Bytes;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Intake {
     pub(super) stage: Option<Stage>,
-    /// The snapshot that is being received.
-    snapshot: Option<Zxid>,
+    /// The snapshot that is being received, and a time that nothing in it is later than.
+    snapshot: Option<(Zxid, i64)>,
     /// Came while a snapshot was being installed. Bounded by what a leader sends unacknowledged.
     pub(super) held: Vec<Message>,
     taken: u64,
@@ -32,14 +32,20 @@ pub(super) struct Stage {
     pub(super) is_begun: bool,
     /// The end of it, as much as a window may hold.
     pub(super) window: Window,
+    /// No entry is later, nor anything before the stage that only its leader knows.
     pub(super) time_ms: i64,
 }
 
 impl Intake {
     /// Begins a stage that the log is told of when it is adopted.
     pub(super) fn begin(&mut self, base: Zxid) {
+        self.begin_after(base, 0);
+    }
+
+    /// The same behind a snapshot that holds nothing later than this time.
+    fn begin_after(&mut self, base: Zxid, time_ms: i64) {
         let window = Window::new(base);
-        let stage = Stage { base, is_snapshot: false, is_begun: false, window, time_ms: 0 };
+        let stage = Stage { base, is_snapshot: false, is_begun: false, window, time_ms };
         self.stage = Some(stage);
     }
 }
@@ -61,7 +67,13 @@ impl Learner {
         self.begin_stage(ground, false, out);
     }
 
-    pub(super) fn begin_snapshot(&mut self, ground: &mut Ground, zxid: Zxid, out: &mut Effects) {
+    pub(super) fn begin_snapshot(
+        &mut self,
+        ground: &mut Ground,
+        zxid: Zxid,
+        time_ms: i64,
+        out: &mut Effects,
+    ) {
         if self.is_deposed_rival(ground, out) {
             return;
         }
@@ -70,7 +82,7 @@ impl Learner {
             return;
         }
         self.intake.stage = None;
-        self.intake.snapshot = Some(zxid);
+        self.intake.snapshot = Some((zxid, time_ms));
         out.push(MemberEffect::BeginSnapshot(zxid));
     }
 
@@ -100,10 +112,9 @@ impl Learner {
         zxid: Zxid,
         out: &mut Effects,
     ) {
-        if self.intake.snapshot.take() != Some(zxid) {
-            return self.refuse(ground, out);
-        }
-        self.intake.begin(zxid);
+        let expected = self.intake.snapshot.take().filter(|(expected, _)| *expected == zxid);
+        let Some((_, time_ms)) = expected else { return self.refuse(ground, out) };
+        self.intake.begin_after(zxid, time_ms);
         self.begin_stage(ground, true, out);
         self.acknowledge_piece(out);
         for message in core::mem::take(&mut self.intake.held) {

@@ -215,7 +215,8 @@ impl Leader {
         }
         let Chunk { zxid, bytes, last } = chunk;
         if sync.source == Source::Snapshot {
-            out.push(MemberEffect::Send(learner, Message::SyncSnapshot { epoch, zxid }));
+            let message = Message::SyncSnapshot { epoch, zxid, time_ms: ground.time_ms };
+            out.push(MemberEffect::Send(learner, message));
         }
         sync.sent += 1;
         sync.source = if last { Source::After(zxid) } else { Source::Chunks };
