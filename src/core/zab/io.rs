@@ -151,6 +151,9 @@ pub enum MemberEffect {
         /// What the read must have seen.
         target: Zxid,
     },
+    /// To the host: this learner begins anew. Whatever it asked this leader to confirm before, it
+    /// asks again; an answer to the first asking would come out of turn.
+    BeginsAnew(ServerId),
     /// Read durable history after this zxid; answered by `History`. At most one at a time for
     /// each reader.
     ReadHistory(HistoryReader, Zxid),

@@ -104,6 +104,11 @@ impl Pipeline {
         }
     }
 
+    /// A learner begins anew and asks again for what it has not been told.
+    pub(super) fn forget_asked_by(&mut self, learner: ServerId) {
+        self.tokens.retain(|_, asked| asked.server != learner);
+    }
+
     pub(super) fn confirmed(&mut self, token: u64, target: Zxid, effects: &mut Vec<Effect>) {
         let Some(Asked { server, serial }) = self.tokens.remove(&token) else { return };
         if server == self.me {

@@ -253,6 +253,7 @@ impl Pipeline {
             MemberEffect::Look { epoch, last } => effects.push(Effect::Look { epoch, last }),
             // The servers they came from ask again when they have a leader.
             MemberEffect::Refused(_) => {}
+            MemberEffect::BeginsAnew(learner) => self.forget_asked_by(learner),
             MemberEffect::Confirmed { token, target } => self.confirmed(token, target, effects),
             MemberEffect::ReadHistory(reader, after) => {
                 effects.push(Effect::ReadHistory(reader, after));

@@ -136,6 +136,7 @@ impl Leader {
         }
         self.remove(ground, from, out);
         self.roll_over.forget_kept_of(from);
+        out.push(MemberEffect::BeginsAnew(from));
         self.peers.insert(from, Peer::new(attempt));
         match self.phase {
             Phase::Gathering => {

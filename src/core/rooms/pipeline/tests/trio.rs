@@ -9,6 +9,8 @@ struct Trio {
     servers: BTreeMap<ServerId, Pipeline>,
     inbox: VecDeque<(ServerId, Input)>,
     cut: BTreeSet<ServerId>,
+    /// What comes to these waits.
+    still: BTreeSet<ServerId>,
     /// Requests answered, by server, as (xid, whether it is a transaction).
     answered: Vec<(ServerId, i32, bool)>,
     kicked: Vec<(ServerId, ConnectionId)>,
@@ -29,6 +31,7 @@ impl Trio {
             servers,
             inbox: VecDeque::new(),
             cut: BTreeSet::new(),
+            still: BTreeSet::new(),
             answered: Vec::new(),
             kicked: Vec::new(),
             applied: BTreeMap::new(),
@@ -63,7 +66,8 @@ impl Trio {
 
     /// Takes one step; false when there is none to take.
     fn step(&mut self) -> bool {
-        let Some((id, input)) = self.inbox.pop_front() else { return false };
+        let next = self.inbox.iter().position(|(id, _)| !self.still.contains(id));
+        let Some((id, input)) = next.and_then(|at| self.inbox.remove(at)) else { return false };
         let mut effects = Vec::new();
         let server = self.servers.get_mut(&id).expect("it is one of the three");
         server.step(self.now, input, &mut effects);
@@ -112,6 +116,33 @@ impl Trio {
         }
         self.settle();
     }
+}
+
+/// A follower loses its link and comes back while the leader cannot prove yet that it leads. The
+/// proof then covers what the follower asked first and what it asked again.
+#[test]
+fn what_was_asked_before_a_link_broke_is_not_confirmed_out_of_turn() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    let (one, two, three) = (ServerId(1), ServerId(2), ServerId(3));
+    let asks = |xid| {
+        let items = vec![Item { xid: Xid(xid), body: confirm() }];
+        Input::Submit(Submission { sender: sender(5, 7), items })
+    };
+    trio.give(1, asks(1));
+    trio.give(1, asks(2));
+    // Both reach the leader, and the second has to wait for the round after the first one's.
+    (0..4).for_each(|_| assert!(trio.step()));
+    trio.inbox.retain(|(to, _)| *to == two);
+    trio.inbox.push_front((three, Input::LinkDown(one)));
+    trio.inbox.push_front((one, Input::LinkDown(three)));
+    (0..4).for_each(|_| assert!(trio.step()));
+    trio.still.insert(two);
+    trio.give(1, Input::Try(three));
+    trio.settle();
+    trio.still.clear();
+    trio.settle();
+    assert_eq!(trio.answered, [(one, 1, false), (one, 2, false)]);
 }
 
 #[test]

@@ -41,6 +41,7 @@ impl World {
             MemberEffect::Serve { reign, history } => self.serve(server, reign, history),
             MemberEffect::Suspend => self.suspend(server),
             MemberEffect::Look { .. } => unreachable!("it is the last effect"),
+            MemberEffect::BeginsAnew(_) => {}
             MemberEffect::Refused(origins) => {
                 self.server(server).refused += origins.len() as u64;
             }
