@@ -65,11 +65,13 @@ class Server:
     """One server of `kind` ("ostler" or "apache") living in `directory`, serving `port`.
 
     `config` adds to or replaces DEFAULT_CONFIG (None removes a key); `myid` is written for a
-    server that is to be a member of an ensemble. As a context manager it kills the process at the
-    end of the block; otherwise the process outlives this object.
+    server that is to be a member of an ensemble. `host` is the address that it serves, `prefix`
+    what its command is run by, and `environment` adds to its variables. As a context manager it
+    kills the process at the end of the block; otherwise the process outlives this object.
     """
 
-    def __init__(self, kind, directory, port, config=None, myid=None):
+    def __init__(self, kind, directory, port, config=None, myid=None, host=HOST, prefix=(),
+                 environment=None):
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {KINDS}, not {kind!r}")
         self.kind = kind
@@ -77,6 +79,9 @@ class Server:
         self.port = int(port)
         self.config = dict(config or {})
         self.myid = myid
+        self.host = host
+        self.prefix = list(prefix)
+        self.environment = dict(environment or {})
         self._child = None
         self._process = None
 
@@ -98,7 +103,7 @@ class Server:
         """Starts the process; returns when it serves (`wait`) or at once. Raises ServerError."""
         if self.is_running():
             raise ServerError(f"already running in {self.directory}")
-        if _answers(self.port):
+        if _answers(self.host, self.port):
             raise ServerError(f"port {self.port} is taken by a process that is not ours")
         self._write_config()
         command = self._command()
@@ -108,7 +113,8 @@ class Server:
             # A session of its own, so that an interrupt at the terminal reaches the suite first.
             self._child = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                cwd=self.directory, start_new_session=True)
+                cwd=self.directory, start_new_session=True,
+                env={**os.environ, **self.environment})
         self._process = (self._child.pid, _start_ticks(self._child.pid))
         self._write_state()
         if wait:
@@ -165,7 +171,7 @@ class Server:
 
     def word(self, word, timeout=5.0):
         """The answer to a four-letter word, as text; raises OSError when nothing answers."""
-        return four_letter_word(self.port, word, timeout)
+        return four_letter_word(self.port, word, timeout, self.host)
 
     def mode(self):
         """What `srvr` names as the mode; None when nothing serves."""
@@ -201,7 +207,7 @@ class Server:
     @property
     def connect(self):
         """Connect string for clients."""
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     @property
     def data_directory(self):
@@ -225,16 +231,17 @@ class Server:
 
     def _command(self):
         if self.kind == "ostler":
-            return [str(ostler_binary()), "serve", "--config", str(self.config_path)]
+            return [*self.prefix, str(ostler_binary()), "serve", "--config", str(self.config_path)]
         java = os.environ.get("OSTLER_COMPAT_JAVA", "java")
         options = shlex.split(os.environ.get("OSTLER_COMPAT_JAVA_OPTIONS", JAVA_OPTIONS))
         options += [f"-D{key}={self.config[key]}" for key in JVM_ONLY if self.config.get(key)]
-        return [java, *options, "-cp", apache_class_path(), APACHE_MAIN, str(self.config_path)]
+        return [*self.prefix, java, *options, "-cp", apache_class_path(), APACHE_MAIN, str(self.config_path)]
 
     def _write_config(self):
         self.data_directory.mkdir(parents=True, exist_ok=True)
         settings = {"dataDir": str(self.data_directory), "clientPort": str(self.port)}
         settings.update(DEFAULT_CONFIG)
+        settings["clientPortAddress"] = self.host
         settings.update(self.config)
         lines = [f"{key}={value}" for key, value in settings.items() if value is not None]
         self.config_path.write_text("\n".join(lines) + "\n")
@@ -325,9 +332,9 @@ def attach_all(directory):
     return [Server.attach(state.parent) for state in states]
 
 
-def four_letter_word(port, word, timeout=5.0):
+def four_letter_word(port, word, timeout=5.0, host=HOST):
     """Sends `word` to `port` and returns all that comes back until the server closes."""
-    with socket.create_connection((HOST, port), timeout) as connection:
+    with socket.create_connection((host, port), timeout) as connection:
         connection.sendall(word.encode())
         pieces = []
         while piece := connection.recv(65536):
@@ -399,9 +406,9 @@ def run_bounded(command, seconds):
     return output
 
 
-def _answers(port):
+def _answers(host, port):
     try:
-        socket.create_connection((HOST, port), 1.0).close()
+        socket.create_connection((host, port), 1.0).close()
         return True
     except OSError:
         return False
