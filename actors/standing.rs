@@ -14,8 +14,11 @@ use ostler_core::zab::quorum::Role;
 
 /// Whether this server serves, and as what.
 pub(crate) async fn stand(report: &mut Report, settings: &Settings, rooms: &Rooms) {
-    let told = look(&rooms.pipeline, |pipeline| {
-        (pipeline.reign(), pipeline.last_proposal_bytes, pipeline.proposal_bytes)
+    // Whatever the tree has by now, it has when the pipeline is asked.
+    let applied = report.zxid;
+    let told = look(&rooms.pipeline, move |pipeline| {
+        let reign = pipeline.reign_seen_by(applied);
+        (reign, pipeline.last_proposal_bytes, pipeline.proposal_bytes)
     });
     let told = told.await;
     let Some(ensemble) = &settings.ensemble else {

@@ -127,13 +127,14 @@ class Run:
         longest, first = 0.0, None
         for worker in self.workers:
             since = worker.waiting_since
-            if since is not None and worker.home not in away:
+            if since is not None and since > begin - QUIET_SECONDS and worker.home not in away:
                 longest = max(longest, end - since)
             for call in reversed(worker.calls):
                 if call.end < begin - 1.0:
                     break
+                # What began earlier may have waited for the round before.
                 if call.home in away or call.number is None or call.end < begin or (
-                        call.begin > end):
+                        not begin - QUIET_SECONDS < call.begin < end):
                     continue
                 longest = max(longest, call.end - call.begin)
                 if call.verb in ("set", "append") and call.begin >= begin:

@@ -23,8 +23,16 @@ async fn a_server_that_missed_more_than_the_log_holds_gets_a_snapshot() {
     let first_segment = servers.path(&format!("data-{leader}/log.0000000000000001"));
     servers.until("the log's beginning is removed", || (!first_segment.exists()).then_some(()));
     servers.spawn(3);
-    servers.await_log(3, "the snapshot is loaded");
-    assert_eq!(servers.await_serving(3), "follower");
+    let first = servers.until("server 3 serves", || {
+        Some(servers.word(3, "srvr")).filter(|answer| answer.contains("Mode: follower\n"))
+    });
+    assert!(servers.log(3).contains("the snapshot is loaded"), "{}", servers.log(3));
+    // From the first moment on, operators see a server that has everything.
+    let count = first.lines().find_map(|line| line.strip_prefix("Node count: "));
+    assert!(
+        count.is_some_and(|count| count.parse::<usize>().is_ok_and(|count| count > ZNODES)),
+        "{first}"
+    );
     for number in [0, ZNODES - 1] {
         let read = read_at(&servers, 3, &format!("/large-{number}")).await;
         assert_eq!(read, Some(vec![b'x'; BYTES]));

@@ -69,6 +69,8 @@ pub struct Pipeline {
     way: Way,
     /// Serving under a reign whose initial history, up to this zxid, is still being delivered.
     settling: Option<(Reign, Zxid)>,
+    /// End of the initial history of the reign served under last.
+    inherited: Zxid,
     delivered: Zxid,
     /// Time of the latest entry given to the log, in milliseconds since 1970.
     time_ms: i64,
@@ -166,6 +168,7 @@ impl Pipeline {
             desk: Desk::new(first_serial),
             way: Way::Closed,
             settling: None,
+            inherited: Zxid::ZERO,
             delivered: recovered.delivered,
             time_ms: recovered.time_ms,
             owners: Owners::default(),
@@ -211,6 +214,12 @@ impl Pipeline {
             (Way::Open(reign), _) | (Way::Closed, Some((reign, _))) => Some(reign),
             (Way::Closed, None) => None,
         }
+    }
+
+    /// The same, for operators: to them it serves when the tree has what the reign began with,
+    /// and not while that is on its way, be it as a snapshot.
+    pub fn reign_seen_by(&self, applied: Zxid) -> Option<Reign> {
+        self.reign().filter(|_| applied >= self.inherited)
     }
 
     /// For the member, behind what it is to be told already. It is never told anything while its
@@ -317,6 +326,7 @@ impl Pipeline {
         }
         self.way = Way::Closed;
         self.settling = Some((reign, history));
+        self.inherited = history;
         self.settle(effects);
     }
 

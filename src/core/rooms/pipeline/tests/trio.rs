@@ -158,6 +158,25 @@ fn a_follower_forwards_and_answers_in_order() {
 }
 
 #[test]
+fn operators_see_a_server_serve_when_its_tree_has_what_the_reign_began_with() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, submit(5, vec![write(), write(), write()]));
+    trio.settle();
+    trio.isolate(3);
+    trio.elect(2);
+    for id in [1, 2].map(ServerId) {
+        let &[.., before, last] = trio.applied[&id].as_slice() else {
+            panic!("three were applied")
+        };
+        let server = &trio.servers[&id];
+        assert!(server.reign().is_some());
+        assert_eq!(server.reign_seen_by(before), None);
+        assert_eq!(server.reign_seen_by(last), server.reign());
+    }
+}
+
+#[test]
 fn writes_under_way_when_the_leader_dies_are_answered_once_and_in_order() {
     // The leader dies after each possible number of steps.
     for steps in 0..40 {
