@@ -155,6 +155,9 @@ impl PipelineRoom {
         info!(self.logger, "serving"; "as" => if leads { "leader" } else { self.learns_as },
             "epoch" => reign.epoch.0, "leader" => reign.leader.0);
         self.rooms.peer(peer::Input::Settled(reign));
+        if leads {
+            self.rooms.tree_store(tree_store::Input::Leads);
+        }
         let clocks =
             if leads { session_sweeper::Input::Resume } else { session_sweeper::Input::Follow };
         self.let_clocks(clocks);

@@ -8,7 +8,7 @@ use crate::postbox::Postboxes;
 use crate::recover::Recovery;
 use crate::room::{Hosted, Inspect, Perform, Room};
 use crate::session_clocks::SessionClocks;
-use crate::settings::Settings;
+use crate::settings::{EnsembleSettings, Settings};
 use crate::supervision::Supervision;
 use crate::supervisor::{Group, SupervisedRoom, Tenant};
 use crate::switchboard::Switchboard;
@@ -166,7 +166,8 @@ fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeS
         clock: plan.clock,
         logger: plan.logger.new(o!("room" => "tree")),
     };
-    let machine = TreeStore::new(plan.view.clone(), schedule, replayed);
+    let members = settings.ensemble.as_ref().map(EnsembleSettings::text).unwrap_or_default();
+    let machine = TreeStore::new(plan.view.clone(), schedule, replayed).among(members);
     without_successors(plan, plan.supervision.state, "tree_store", machine, room)
 }
 

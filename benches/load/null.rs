@@ -359,7 +359,7 @@ fn done(op: &Op<'_>, stat: Stat) -> Outcome {
             stat: (create.variant != CreateVariant::Plain).then_some(stat),
         },
         Op::Delete { .. } | Op::Reap { .. } => Outcome::Deleted,
-        Op::SetData { .. } => Outcome::DataSet(stat),
+        Op::SetData { .. } | Op::Configure { .. } => Outcome::DataSet(stat),
         Op::SetAcl { .. } => Outcome::AclSet(stat),
         Op::Check { .. } => Outcome::Checked,
         Op::Multi(ops) => Outcome::Multi(ops.iter().map(|op| done(op, stat)).collect()),

@@ -60,6 +60,7 @@ async fn three_servers_are_one_service() {
         }
     }
     what_operators_see(&servers);
+    the_members_stand_in_the_tree(&servers).await;
     linearizable_reads_show_what_anybody_was_told(&servers).await;
     watches_hear_of_writes_elsewhere(&servers).await;
     a_session_moves(&servers).await;
@@ -95,6 +96,22 @@ fn what_operators_see(servers: &Servers) {
     let state = servers.metric(leader, "zk_peer_state");
     assert_eq!(state.as_deref(), Some("leading - broadcast"));
     assert!(servers.word(leader, "srvr").contains("\nProposal sizes last/min/max: "));
+}
+
+async fn the_members_stand_in_the_tree(servers: &Servers) {
+    let mut trees = Vec::new();
+    for id in servers.ids() {
+        let client = connect(&servers.address(id), ClientOptions::default()).await;
+        client.sync("/").await.expect("syncs");
+        let (text, stat) = client.data("/zookeeper/config").await.expect("reads");
+        let text = String::from_utf8(text.expect("is not null")).expect("is text");
+        let told = servers.word(id, "conf");
+        assert!(told.ends_with(&format!("membership: \n{text}\n")), "{told}\n{text}");
+        assert_eq!((stat.version, stat.mzxid), (-1, 0));
+        trees.push((text, stat));
+        client.close().await;
+    }
+    assert!(trees.iter().all(|tree| *tree == trees[0]), "{trees:?}");
 }
 
 async fn linearizable_reads_show_what_anybody_was_told(servers: &Servers) {

@@ -83,7 +83,7 @@ impl Model {
                 Ok(Outcome::Checked)
             }
             Op::Fail(code) => Err(*code),
-            Op::SetAcl { .. } | Op::Reap { .. } => {
+            Op::SetAcl { .. } | Op::Reap { .. } | Op::Configure { .. } => {
                 panic!("no simulated client asks for {op:?}")
             }
         }

@@ -16,6 +16,7 @@ use crate::types::limits::{APPLY_BATCH_MAX, SNAPSHOT_SLICE_ZNODES};
 use crate::types::{ConnectionId, Op, SessionId, Xid, Zxid};
 use crate::wire::txn;
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use turn::{Turn, act};
@@ -46,6 +47,8 @@ pub enum Input {
     Replacing,
     /// Here is that tree.
     Replaced(Box<Tree>),
+    /// This server leads now: `/zookeeper/config` has to say what its configuration says.
+    Leads,
     /// Time to look for containers and TTL znodes that outlived their use.
     ReapDue,
 }
@@ -168,6 +171,8 @@ pub struct TreeStore<V> {
     txns_since_snapshot: u64,
     bytes_since_snapshot: u64,
     quota_warnings: QuotaWarnings,
+    /// Who the members are, as `/zookeeper/config` shows it; empty for a server alone.
+    members: String,
     /// Transactions applied since the start.
     pub applied: u64,
     /// Snapshots published since the start.
@@ -202,6 +207,7 @@ impl<V: View> Machine for TreeStore<V> {
                     self.give_snapshot_up();
                 }
             }
+            Input::Leads => self.propose_members(effects),
             Input::ReapDue => self.reap(now, effects),
         }
     }
@@ -221,9 +227,27 @@ impl<V: View> TreeStore<V> {
             txns_since_snapshot,
             bytes_since_snapshot: 0,
             quota_warnings: QuotaWarnings::default(),
+            members: String::new(),
             applied: 0,
             snapshots: 0,
             snapshots_failed: 0,
+        }
+    }
+
+    /// The same, for a member of an ensemble whose members are written down like this.
+    pub fn among(self, members: String) -> Self {
+        Self { members, ..self }
+    }
+
+    /// If they stand otherwise in the tree. It may still lag behind the history, and then this may
+    /// come in vain: that changes nothing.
+    fn propose_members(&self, effects: &mut Vec<Effect>) {
+        let members = self.members.as_str();
+        if self.view.read(|tree| tree.configuration() != members.as_bytes()) {
+            let mut payload = Vec::new();
+            let op = Op::Configure { text: members };
+            txn::encode(SessionId::NONE, Xid(0), &[], &op, &mut payload);
+            effects.push(Effect::Propose(alloc::vec![payload.into()]));
         }
     }
 

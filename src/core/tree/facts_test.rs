@@ -330,6 +330,26 @@ fn permissions_are_demanded_where_zookeeper_demands_them() {
 }
 
 #[test]
+fn the_leader_writes_down_the_members_and_nobody_else_does() {
+    let mut bench = Bench::new();
+    let told = bench.run(Op::Configure { text: "server.1=a:1:2:participant\nversion=0" });
+    let stat = bench.stat("/zookeeper/config");
+    assert_eq!(told, Outcome::DataSet(stat));
+    let expected =
+        Stat { aversion: -1, version: -1, mtime: 1000, data_length: 36, ..Stat::default() };
+    assert_eq!(stat, expected);
+    assert_eq!(bench.tree.configuration(), b"server.1=a:1:2:participant\nversion=0");
+    assert_eq!(bench.effects.changes.len(), 1);
+    // The same again changes nothing, and tells nobody.
+    bench.time_ms = 2000;
+    bench.run(Op::Configure { text: "server.1=a:1:2:participant\nversion=0" });
+    assert_eq!((bench.stat("/zookeeper/config"), bench.effects.changes.len()), (stat, 0));
+    bench.session = bench.open_session();
+    let refused = bench.run(Op::Configure { text: "server.9=" });
+    assert_eq!(refused, failed(ErrorCode::BadArguments));
+}
+
+#[test]
 fn containers_go_when_empty_and_only_by_the_reaper() {
     let mut bench = Bench::new();
     bench.run(create_as("/c", 4, CreateVariant::Container, 0));

@@ -45,7 +45,10 @@ use store::Store;
 use znode::{Fields, ROOT, Znode};
 
 /// Znodes that can never be deleted.
-const PROTECTED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", "/zookeeper/config"];
+const PROTECTED: [&str; 4] = ["/", "/zookeeper", "/zookeeper/quota", CONFIG_PATH];
+
+/// Where the members of the ensemble are written down; empty for a server alone.
+const CONFIG_PATH: &str = "/zookeeper/config";
 
 /// Settings that decide outcomes; they must be the same on all servers of an ensemble.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,7 +211,7 @@ impl Tree {
         let quota = Znode::new("quota", Some(b""), open, born(-2, 0));
         tree.store.append(system, "/zookeeper/quota", quota);
         let config = Znode::new("config", Some(b""), readable, born(-1, -1));
-        tree.store.append(system, "/zookeeper/config", config);
+        tree.store.append(system, CONFIG_PATH, config);
         tree
     }
 
@@ -264,6 +267,12 @@ impl Tree {
     /// Digests at past positions, oldest first: what to compare two servers by.
     pub fn past_digests(&self) -> impl Iterator<Item = (Zxid, u64)> + '_ {
         self.history.iter()
+    }
+
+    /// What `/zookeeper/config` says of the members; empty before anybody wrote it.
+    pub fn configuration(&self) -> &[u8] {
+        let slot = self.store.find(CONFIG_PATH);
+        slot.and_then(|slot| self.store.slab.at(slot).data()).unwrap_or_default()
     }
 
     /// Number of znodes, the root and the built-in ones included.

@@ -133,6 +133,7 @@ fn any_op<'a>(chance: &mut Chance, paths: &'a [String], session: SessionId) -> O
         },
         5..8 => Op::Reap { path: &paths[0] },
         8 => Op::Fail(ErrorCode::MarshallingError),
+        17 => Op::Configure { text: &paths[0] },
         9..17 => {
             let count = chance.below(paths.len() + 1);
             Op::Multi(paths[..count].iter().map(|path| any_simple(chance, path)).collect())
@@ -238,7 +239,9 @@ fn run(rules: Rules, seed: u64, ops: usize, reach: &mut Reach) {
         let zxid = Zxid(tree.last_applied().0 + 1);
         let time_ms = step as i64 * 10;
         let op = any_op(&mut chance, &paths, session);
-        let session = if matches!(op, Op::Reap { .. }) { SessionId::NONE } else { session };
+        let is_service =
+            matches!(op, Op::Reap { .. }) || step % 2 == 0 && matches!(op, Op::Configure { .. });
+        let session = if is_service { SessionId::NONE } else { session };
         let txn = Txn { zxid, time_ms, session, ids: &ids, op };
 
         let (mut effects, mut told) = (Effects::default(), Told::new());

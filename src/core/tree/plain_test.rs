@@ -178,6 +178,7 @@ impl Model {
                 Ok(Outcome::Checked)
             }
             Op::Reap { path } => self.reap(txn, path, told),
+            Op::Configure { text } => self.configure(txn, text, told),
             Op::CreateSession { timeout_ms, password } => {
                 let session = SessionId(txn.zxid.to_wire());
                 let (timeout_ms, password) = (*timeout_ms, *password);
@@ -278,6 +279,25 @@ impl Model {
         }
         self.remove(txn, path, told);
         Ok(Outcome::Deleted)
+    }
+
+    fn configure(
+        &mut self,
+        txn: &Txn<'_>,
+        text: &str,
+        told: &mut Told,
+    ) -> Result<Outcome, ErrorCode> {
+        if txn.session.0 != 0 {
+            return Err(ErrorCode::BadArguments);
+        }
+        let path = "/zookeeper/config";
+        let node = self.nodes.get_mut(path).expect("never deleted");
+        if node.data.as_deref() != Some(text.as_bytes()) {
+            node.data = Some(text.as_bytes().to_vec());
+            (node.stat.version, node.stat.mtime) = (-1, txn.time_ms);
+            told.push((EventType::DataChanged, path.to_string()));
+        }
+        Ok(Outcome::DataSet(node.shown()))
     }
 
     fn valid(&self, path: &str) -> Result<(), ErrorCode> {

@@ -4,7 +4,9 @@
 use super::acl::{fix_up, is_world_readable, permits};
 use super::recall::{Kept, Known};
 use super::znode::{Fields, Slot, Znode};
-use super::{Change, Effects, PROTECTED, Readers, SessionChange, SessionRecord, Tree, Txn};
+use super::{
+    CONFIG_PATH, Change, Effects, PROTECTED, Readers, SessionChange, SessionRecord, Tree, Txn,
+};
 use crate::types::limits::TTL_MS_MAX;
 use crate::types::{
     AclEntry, AuthId, Create, CreateMode, CreateVariant, ErrorCode, EventType, Kind, NULL, Once,
@@ -69,6 +71,7 @@ impl Tree {
             Op::Check { path, version } => self.check(txn, path, *version),
             Op::Multi(ops) => self.multi(txn, ops, effects),
             Op::Reap { path } => self.reap(txn, path, effects),
+            Op::Configure { text } => self.configure(txn, text, effects),
             Op::CreateSession { timeout_ms, password } => {
                 self.create_session(txn, *timeout_ms, *password, effects)
             }
@@ -277,6 +280,7 @@ impl Tree {
             Op::SetAcl { .. }
             | Op::Multi(_)
             | Op::Reap { .. }
+            | Op::Configure { .. }
             | Op::CreateSession { .. }
             | Op::CloseSession { .. } => Err(ErrorCode::MarshallingError),
         }
@@ -301,6 +305,25 @@ impl Tree {
         }
         self.remove(txn, slot, path, effects);
         Ok(Outcome::Deleted)
+    }
+
+    /// Each ZooKeeper writes its own file into its own tree, with its own time; here it is one
+    /// write for all. The stat is like there: the version is never counted, and mzxid is that of
+    /// a configuration that comes from a file.
+    fn configure(&mut self, txn: &Txn<'_>, text: &str, effects: &mut Effects) -> Decision {
+        if txn.session != SessionId::NONE {
+            return Err(ErrorCode::BadArguments);
+        }
+        let slot = self.find(CONFIG_PATH)?;
+        if self.store.slab.at(slot).data() != Some(text.as_bytes()) {
+            self.store.replace_data(slot, CONFIG_PATH, Some(text.as_bytes()));
+            self.store.update(slot, CONFIG_PATH, |fields| {
+                fields.version = -1;
+                fields.mtime = txn.time_ms;
+            });
+            self.tell(txn, EventType::DataChanged, CONFIG_PATH, slot, effects);
+        }
+        Ok(Outcome::DataSet(self.store.slab.at(slot).stat()))
     }
 
     fn create_session(

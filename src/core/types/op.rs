@@ -83,6 +83,12 @@ pub enum Op<'a> {
         /// Absolute path.
         path: &'a str,
     },
+    /// The leader's word on who the members are, for `/zookeeper/config`; does nothing if that is
+    /// what stands there. Never accepted from a client.
+    Configure {
+        /// A line for each, and the version, as ZooKeeper writes them.
+        text: &'a str,
+    },
     /// Makes a session, whose id is the zxid of this operation.
     CreateSession {
         /// Negotiated timeout in milliseconds.

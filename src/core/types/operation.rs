@@ -94,7 +94,7 @@ impl Operation {
         match op {
             Op::Create(_) => Self::Create,
             Op::Delete { .. } | Op::Reap { .. } => Self::Delete,
-            Op::SetData { .. } => Self::SetData,
+            Op::SetData { .. } | Op::Configure { .. } => Self::SetData,
             Op::SetAcl { .. } => Self::SetAcl,
             Op::Check { .. } => Self::Check,
             Op::Multi(_) => Self::Multi,

@@ -121,6 +121,7 @@ fn write_name(op: &Op<'_>) -> &'static str {
         Op::Multi(_) => "multi",
         Op::Check { .. }
         | Op::Reap { .. }
+        | Op::Configure { .. }
         | Op::CreateSession { .. }
         | Op::CloseSession { .. }
         | Op::Fail(_) => "never from a client",

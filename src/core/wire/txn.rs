@@ -21,6 +21,7 @@
 //!   8 CreateSession  zigzag timeout_ms, 16 bytes password
 //!   9 CloseSession   varint session
 //!  10 Fail           zigzag error code
+//!  11 Configure      text text
 //!
 //! varint    7 bits a byte, lowest first, top bit set on all but the last, at most 10 bytes
 //! zigzag    varint of (n << 1) ^ (n >> 63)
@@ -57,6 +58,7 @@ const REAP: u8 = 7;
 const CREATE_SESSION: u8 = 8;
 const CLOSE_SESSION: u8 = 9;
 const FAIL: u8 = 10;
+const CONFIGURE: u8 = 11;
 
 /// A decoded payload. Operations borrow from the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +188,10 @@ fn put_op(out: &mut Vec<u8>, op: &Op<'_>) {
             out.push(REAP);
             put_text(out, path);
         }
+        Op::Configure { text } => {
+            out.push(CONFIGURE);
+            put_text(out, text);
+        }
         Op::CreateSession { timeout_ms, password } => {
             out.push(CREATE_SESSION);
             put_zigzag(out, (*timeout_ms).into());
@@ -277,6 +283,7 @@ impl<'a> Reader<'a> {
             SET_ACL => Op::SetAcl { path: self.text()?, acl: self.acl()?, version: self.int()? },
             CHECK => Op::Check { path: self.text()?, version: self.int()? },
             REAP => Op::Reap { path: self.text()? },
+            CONFIGURE => Op::Configure { text: self.text()? },
             CREATE_SESSION => {
                 Op::CreateSession { timeout_ms: self.int()?, password: self.array()? }
             }

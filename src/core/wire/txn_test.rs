@@ -69,11 +69,12 @@ impl Parts {
     }
 
     fn op(&self) -> Op<'_> {
-        match self.kind % 12 {
+        match self.kind % 13 {
             0 => Op::Reap { path: &self.path },
             1 => Op::CreateSession { timeout_ms: self.number, password: self.password },
             2 => Op::CloseSession { session: SessionId(self.long) },
             3 => Op::Fail(ErrorCode::MarshallingError),
+            4 => Op::Configure { text: &self.path },
             _ => self.client_op(),
         }
     }

@@ -46,7 +46,9 @@ fn op_code(op: &Op<'_>) -> i32 {
         Op::Check { .. } => opcode::CHECK,
         Op::Multi(_) => opcode::MULTI,
         Op::CloseSession { .. } => opcode::CLOSE_SESSION,
-        Op::Reap { .. } | Op::CreateSession { .. } | Op::Fail(_) => opcode::ERROR,
+        Op::Reap { .. } | Op::Configure { .. } | Op::CreateSession { .. } | Op::Fail(_) => {
+            opcode::ERROR
+        }
     }
 }
 
@@ -129,7 +131,11 @@ fn op_record(writer: &mut Writer<'_>, op: &Op<'_>) {
             }
             writer.multi_header(opcode::ERROR, true, -1);
         }
-        Op::CloseSession { .. } | Op::Reap { .. } | Op::CreateSession { .. } | Op::Fail(_) => {}
+        Op::CloseSession { .. }
+        | Op::Reap { .. }
+        | Op::Configure { .. }
+        | Op::CreateSession { .. }
+        | Op::Fail(_) => {}
     }
 }
 

@@ -66,6 +66,7 @@ fn without_null(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
         Op::SetAcl { .. }
         | Op::Multi(_)
         | Op::Reap { .. }
+        | Op::Configure { .. }
         | Op::CreateSession { .. }
         | Op::CloseSession { .. }
         | Op::Fail(_) => false,

@@ -203,6 +203,7 @@ impl ReplyKind {
             Op::Delete { .. }
             | Op::Check { .. }
             | Op::Reap { .. }
+            | Op::Configure { .. }
             | Op::CreateSession { .. }
             | Op::CloseSession { .. }
             | Op::Fail(_) => Self::Done,

@@ -233,6 +233,7 @@ fn change<'a>(op: &Op<'a>) -> Option<Change<'a>> {
         Op::Check { path, version } => Change::Check { path, version: *version },
         Op::Multi(_)
         | Op::Reap { .. }
+        | Op::Configure { .. }
         | Op::CreateSession { .. }
         | Op::CloseSession { .. }
         | Op::Fail(_) => return None,
