@@ -146,6 +146,8 @@ class Run:
             name = f"{worker.protocol} client {worker.number}"
             self.check(f"{name} saw nothing a client must not see", worker.faults)
             self.check(f"{name} saw no error of a server left alone", worker.errors)
+        # While their sessions last without them.
+        self.check("clients that live have their ephemerals", self.missing_ephemerals())
         began = time.monotonic()
         finals = {number: self.final(number) for number in self.cluster.servers}
         calls = [call for worker in self.workers for call in worker.calls]
@@ -154,7 +156,6 @@ class Run:
                        [] if final == finals[1] else ["it differs from server 1"])
         for name, check in history.CHECKS.items():
             self.check(name, check(calls, finals[1]))
-        self.check("clients that live have their ephemerals", self.missing_ephemerals())
         time.sleep(max(0.0, began + EXPIRY_SECONDS - time.monotonic()))
         self.check("sessions that were left are gone with their ephemerals", self.leftovers())
         for name, pauses in self.pauses.items():

@@ -14,6 +14,7 @@ from jute import Client, Op, SessionRefused, ZkError, set_data_body
 
 SETTLE_SECONDS = 1.0
 HOLD_SECONDS = 4.0
+AFTERMATH_SECONDS = 8.0
 # How long a disk that was just filled may take to be noticed.
 FULL_SECONDS = 20.0
 EXIT_DISK = 74
@@ -22,16 +23,22 @@ SLOW_SYNCS_SECONDS = (0.02, 0.2, 0.7)
 
 
 class Disturbance:
-    """Remembers which servers were under a fault, for workers that ask whether an error counts."""
+    """Remembers which servers were under a fault, for workers that ask whether an error counts.
+
+    It counts for some time after the fault too: what was lost on the way to a host that was off
+    the net is sent again at ever longer intervals, and its client may lose patience before.
+    """
 
     def __init__(self):
-        self._servers = set()
+        self._until = {}
+        self._now = set()
 
     def begin(self, *servers):
-        self._servers = set(servers)
+        self._until.update(dict.fromkeys(self._now, time.monotonic() + AFTERMATH_SECONDS))
+        self._now = set(servers)
 
     def __call__(self, server):
-        return server in self._servers
+        return server in self._now or time.monotonic() < self._until.get(server, 0.0)
 
 
 class Act:
