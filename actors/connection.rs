@@ -321,7 +321,8 @@ impl Talk {
                 Post::Attached(_, attached) => {
                     let unsent = out.bytes.len();
                     self.machine.attached(&attached, &mut out);
-                    let zxid = self.hub.shared.view.read(Tree::last_applied);
+                    let view = &self.hub.shared.view;
+                    let zxid = view.look(Tree::last_applied).unwrap_or_else(|| view.delivered());
                     self.ledger.introduced(&self.machine, zxid, &out.bytes[unsent..]);
                     if self.machine.session() != SessionId::NONE {
                         self.hub.touch(&self.lane, self.machine.session());

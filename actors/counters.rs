@@ -5,9 +5,10 @@
 
 use crate::postbox::Post;
 use dashmap::DashMap;
-use ostler_core::types::ConnectionId;
+use ostler_core::types::{ConnectionId, SessionId};
 use ostler_core::words::{ConnectionEntry, Distribution, Summary, Tally, Traffic};
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -97,6 +98,19 @@ impl Counters {
             }
             Post::Attached(..) | Post::Kick(_) | Post::Gap(_) => {}
         }
+    }
+
+    /// Sessions with their timeouts in milliseconds, longer where a client that came back was
+    /// granted a longer one than its session was made with.
+    pub(crate) fn with_granted(&self, sessions: Vec<(SessionId, i32)>) -> Vec<(SessionId, i32)> {
+        let mut sessions: BTreeMap<SessionId, i32> = sessions.into_iter().collect();
+        for connection in &self.connections {
+            let tally = connection.tally.lock();
+            if let Some(timeout_ms) = sessions.get_mut(&tally.session) {
+                *timeout_ms = tally.timeout_ms.max(*timeout_ms);
+            }
+        }
+        sessions.into_iter().collect()
     }
 
     /// Counts a connection in, unless its address has too many already.

@@ -16,6 +16,8 @@ mod armed {
         PanicAtInput(u64),
         /// A panic while its n-th effect from now on is performed.
         PanicAtEffect(u64),
+        /// A panic when its n-th change of what others see from now on is half done.
+        PanicInChange(u64),
         /// Its next input takes so long.
         Stall(Duration),
         /// Its next effect that can fail does.
@@ -37,6 +39,11 @@ mod armed {
         }
     }
 
+    fn is_due(left: &mut u64) -> Option<()> {
+        *left = left.saturating_sub(1);
+        (*left == 0).then_some(())
+    }
+
     /// The faults of one room.
     #[derive(Clone)]
     pub(crate) struct RoomFaults {
@@ -49,28 +56,43 @@ mod armed {
         pub(crate) fn at_input(&self) {
             if let Some(pause) = self.take(|fault| match fault {
                 Fault::Stall(pause) => Some(*pause),
-                Fault::PanicAtInput(_) | Fault::PanicAtEffect(_) | Fault::FailEffect => None,
+                Fault::PanicAtInput(_)
+                | Fault::PanicAtEffect(_)
+                | Fault::PanicInChange(_)
+                | Fault::FailEffect => None,
             }) {
                 std::thread::sleep(pause);
             }
             let due = self.take(|fault| match fault {
-                Fault::PanicAtInput(left) => {
-                    *left = left.saturating_sub(1);
-                    (*left == 0).then_some(())
-                }
-                Fault::PanicAtEffect(_) | Fault::Stall(_) | Fault::FailEffect => None,
+                Fault::PanicAtInput(left) => is_due(left),
+                Fault::PanicAtEffect(_)
+                | Fault::PanicInChange(_)
+                | Fault::Stall(_)
+                | Fault::FailEffect => None,
             });
             assert!(due.is_none(), "a fault on command, at an input");
+        }
+
+        /// The room is in the middle of changing what others see.
+        pub(crate) fn at_change(&self) {
+            let due = self.take(|fault| match fault {
+                Fault::PanicInChange(left) => is_due(left),
+                Fault::PanicAtInput(_)
+                | Fault::PanicAtEffect(_)
+                | Fault::Stall(_)
+                | Fault::FailEffect => None,
+            });
+            assert!(due.is_none(), "a fault on command, in a change");
         }
 
         /// The room is about to perform an effect.
         pub(crate) fn at_effect(&self) {
             let due = self.take(|fault| match fault {
-                Fault::PanicAtEffect(left) => {
-                    *left = left.saturating_sub(1);
-                    (*left == 0).then_some(())
-                }
-                Fault::PanicAtInput(_) | Fault::Stall(_) | Fault::FailEffect => None,
+                Fault::PanicAtEffect(left) => is_due(left),
+                Fault::PanicAtInput(_)
+                | Fault::PanicInChange(_)
+                | Fault::Stall(_)
+                | Fault::FailEffect => None,
             });
             assert!(due.is_none(), "a fault on command, at an effect");
         }
@@ -127,6 +149,8 @@ mod harmless {
         pub(crate) fn at_input(self) {}
 
         pub(crate) fn at_effect(self) {}
+
+        pub(crate) fn at_change(self) {}
 
         pub(crate) fn fail(self) -> Result<(), DiskError> {
             Ok(())

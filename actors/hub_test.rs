@@ -102,7 +102,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
         rooms: switchboard,
         links: Links::default(),
         postboxes: Postboxes::new(2),
-        view: ReadView::new(Tree::new(Rules::default(), 1)),
+        view: ReadView::new(Tree::new(Rules::default(), 1), Faults::default().of("tree_store")),
         counters: Arc::new(Counters::new(2, Measures::default())),
         clock: Clock::start(),
         hash_seed: 1,

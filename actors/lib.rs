@@ -20,6 +20,7 @@ mod monitor;
 mod peer;
 mod pipeline;
 mod postbox;
+mod rebuilding;
 mod recover;
 mod room;
 mod serve;

@@ -5,7 +5,7 @@ use crate::counters::{Counters, micros};
 use crate::disk::DirectoryDisk;
 use crate::fatal;
 use crate::room::Perform;
-use crate::switchboard::Switchboard;
+use crate::switchboard::{SnapshotWork, Switchboard};
 use crate::unproven::Unproven;
 use ostler_core::log::{Log, LogError};
 use ostler_core::rooms::log_writer::{Effect, Input, LogWriter, QUIET_MS};
@@ -117,7 +117,12 @@ impl LogWriterRoom {
 
     fn read_history(&mut self, reader: HistoryReader, after: Zxid) -> Result<(), LogError> {
         let history = self.log.history(after, HISTORY_CHUNK_BYTES)?;
-        self.rooms.pipeline(pipeline::Input::History(reader, history));
+        match reader {
+            HistoryReader::Rebuild => self.rooms.snapshot_writer(SnapshotWork::Replay(history)),
+            HistoryReader::Host | HistoryReader::Learner(_) => {
+                self.rooms.pipeline(pipeline::Input::History(reader, history));
+            }
+        }
         Ok(())
     }
 

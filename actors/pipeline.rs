@@ -48,7 +48,7 @@ impl Perform<Pipeline> for PipelineRoom {
                 self.measure(&times);
             }
             Effect::Load(zxid) => {
-                self.rooms.tree_store(tree_store::Input::Replacing);
+                self.rooms.tree_store(tree_store::Input::Replacing(zxid));
                 self.rooms.snapshot_writer(SnapshotWork::Load(zxid));
             }
             Effect::Kick(connections) => {

@@ -111,21 +111,31 @@ fn replay(
     let mut effects = Effects::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
-        let Entry { zxid, time_ms, payload, .. } = entry;
-        last_ms = last_ms.max(time_ms);
-        if zxid > committed {
+        last_ms = last_ms.max(entry.time_ms);
+        if entry.zxid > committed {
             return Ok(());
         }
-        let payload = txn::decode(payload)
-            .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
-        let once = payload.once();
-        let (session, ids, op) = (payload.session, &payload.ids, payload.op);
-        tree.apply_once(&Txn { zxid, time_ms, session, ids, op }, once, &mut effects);
-        effects.clear();
+        apply(tree, entry, &mut effects)?;
         replayed += 1;
         Ok(())
     })?;
     Ok((replayed, last_ms))
+}
+
+/// Applies one entry of the log, about which nobody is to be told.
+pub(crate) fn apply(
+    tree: &mut Tree,
+    entry: Entry<'_>,
+    effects: &mut Effects,
+) -> Result<(), LogError> {
+    let Entry { zxid, time_ms, payload, .. } = entry;
+    let payload = txn::decode(payload)
+        .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
+    let once = payload.once();
+    let (session, ids, op) = (payload.session, &payload.ids, payload.op);
+    tree.apply_once(&Txn { zxid, time_ms, session, ids, op }, once, effects);
+    effects.clear();
+    Ok(())
 }
 
 /// Random bytes of the system.

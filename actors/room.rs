@@ -256,7 +256,7 @@ mod tests {
             let faults = Faults::default().of("echo");
             let hosted = Hosted::new(Echo, performer, Clock::start(), faults);
             let seat = supervision.supervisor.seat(supervision.state, "echo", supervision.patience);
-            SupervisedRoom::without_successors(seat, hosted)
+            SupervisedRoom::new(seat, hosted, Box::new(|_| Err("once".to_owned())))
         };
         actix_rt::System::new().block_on(async {
             let second = room(None).start();

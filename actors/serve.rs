@@ -119,7 +119,7 @@ async fn run(settings: Settings, logger: Logger, drill: Drill) -> Result<(), Ser
     // The ports first: a second server on the same port must not touch anything.
     let listeners = bind(&settings)?;
     let peers = ensemble::bind(&settings)?;
-    let parts = wiring::split(recover(&settings, &logger)?);
+    let parts = wiring::split(recover(&settings, &logger)?, &drill.faults);
     fatal::heed_panics(logger.clone());
     let plan = Plan {
         settings: &settings,

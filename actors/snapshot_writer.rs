@@ -5,7 +5,9 @@
 
 use crate::counters::{Counters, micros};
 use crate::disk::DirectoryDisk;
+use crate::fatal;
 use crate::faults::RoomFaults;
+use crate::rebuilding::Rebuilding;
 use crate::room::Perform;
 use crate::snapshot_transfer::Transfers;
 use crate::switchboard::{SnapshotWork, Switchboard};
@@ -36,6 +38,7 @@ pub(crate) struct SnapshotWriter {
     pub(crate) counters: Arc<Counters>,
     pub(crate) current: Option<Current>,
     pub(crate) transfers: Transfers,
+    pub(crate) rebuilding: Rebuilding,
     pub(crate) faults: RoomFaults,
 }
 
@@ -58,7 +61,9 @@ impl Perform<SnapshotOrders> for SnapshotWriter {
             | SnapshotWork::Close(_)
             | SnapshotWork::Receive(_)
             | SnapshotWork::Received { .. }
-            | SnapshotWork::Load(_) => self.current.as_ref().map(|current| current.zxid),
+            | SnapshotWork::Load(_)
+            | SnapshotWork::Rebuild(_)
+            | SnapshotWork::Replay(_) => self.current.as_ref().map(|current| current.zxid),
         };
         match self.work(work) {
             Ok(None) => {}
@@ -86,10 +91,16 @@ impl Perform<SnapshotOrders> for SnapshotWriter {
             SnapshotWork::Load(zxid) => Some(SnapshotWork::Load(*zxid)),
             SnapshotWork::Receive(zxid) => Some(SnapshotWork::Receive(*zxid)),
             SnapshotWork::Received { .. } => Some(SnapshotWork::Receive(Zxid::ZERO)),
+            // Begun anew, whatever of it there is.
+            SnapshotWork::Rebuild(zxid) => {
+                self.rebuilding.want(*zxid);
+                None
+            }
             SnapshotWork::Begin(_)
             | SnapshotWork::Slice(_)
             | SnapshotWork::End
             | SnapshotWork::Abandon
+            | SnapshotWork::Replay(_)
             | SnapshotWork::Close(_) => None,
         }
     }
@@ -111,6 +122,8 @@ impl SnapshotWriter {
             SnapshotWork::Receive(zxid) => self.transfers.receive(zxid),
             SnapshotWork::Received { bytes, last } => self.transfers.received(&bytes, last),
             SnapshotWork::Load(zxid) => self.transfers.load(zxid),
+            SnapshotWork::Rebuild(zxid) => self.must(|room| room.rebuilding.begin(zxid)),
+            SnapshotWork::Replay(history) => self.must(|room| room.rebuilding.take(&history)),
             SnapshotWork::Begin(zxid) => return self.begin(zxid).map(Some),
             SnapshotWork::Slice(slice) => {
                 let Some(current) = self.current.as_mut() else { return Ok(None) };
@@ -123,6 +136,13 @@ impl SnapshotWriter {
             }
         }
         Ok(None)
+    }
+
+    /// What the tree is made of cannot be read: a start has nothing else either, but says more.
+    fn must(&mut self, act: impl FnOnce(&mut Self) -> Result<(), LogError>) {
+        if let Err(error) = act(self) {
+            fatal::stop_at_unusable_snapshot(&self.logger, &error);
+        }
     }
 
     fn begin(&mut self, zxid: Zxid) -> Result<tree_store::Input, LogError> {

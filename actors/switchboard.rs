@@ -7,6 +7,7 @@ use actix::Recipient;
 use bytes::Bytes;
 use ostler_core::rooms::{log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout};
 use ostler_core::types::{ServerId, Zxid};
+use ostler_core::zab::History;
 use std::sync::{Arc, OnceLock};
 
 /// What the snapshot writer is told.
@@ -36,6 +37,10 @@ pub(crate) enum SnapshotWork {
     },
     /// Load the snapshot at this zxid into a new tree.
     Load(Zxid),
+    /// Make the tree as it was at this zxid.
+    Rebuild(Zxid),
+    /// For that, what the log has behind the snapshot it began with.
+    Replay(History),
 }
 
 /// Addresses of all rooms.

@@ -1,21 +1,23 @@
 //! How the tenants of those rooms are made that have successors: the first one, and the next one
 //! after a panic, from what is durable or has outlived it.
 
-use crate::counters::Counters;
 use crate::disk::DirectoryDisk;
 use crate::ensemble;
 use crate::log_writer::LogWriterRoom;
 use crate::peer::PeerRoom;
 use crate::pipeline::PipelineRoom;
 use crate::postbox::Post;
+use crate::rebuilding::{Rebuilding, Wanted};
 use crate::recover::{log_settings, random};
 use crate::room::{At, Hosted, Remains, Room};
 use crate::session_sweeper::SessionSweeperRoom;
+use crate::settings::EnsembleSettings;
 use crate::snapshot_transfer::Transfers;
 use crate::snapshot_writer::{SnapshotOrders, SnapshotWriter};
 use crate::supervision::Supervision;
 use crate::supervisor::{Legacy, Rebuilt, SupervisedRoom};
 use crate::switchboard::SnapshotWork;
+use crate::tree_store::TreeStoreRoom;
 use crate::unproven::{Beginning, Unproven};
 use crate::view::ReadView;
 use crate::watch_fanout::WatchFanoutRoom;
@@ -26,13 +28,13 @@ use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{Effect, Input, Pipeline, PipelineSettings};
 use ostler_core::rooms::session_sweeper::SessionSweeper;
-use ostler_core::rooms::tree_store::View;
+use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
 use ostler_core::rooms::watch_fanout::WatchFanout;
-use ostler_core::rooms::{session_sweeper, tree_store};
-use ostler_core::types::SessionId;
+use ostler_core::rooms::{session_sweeper, tree_store, watch_fanout};
+use ostler_core::tree::Tree;
 use ostler_core::zab::Recovered;
 use slog::o;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -53,48 +55,55 @@ pub(crate) fn session_sweeper(plan: &Plan<'_>) -> Room<SessionSweeper, SessionSw
     let first = make();
     let (view, counters) = (plan.view.clone(), plan.counters.clone());
     let clocks = plan.session_clocks.clone();
+    let book = plan.rooms.clone();
     let factory = move |_: Legacy<'_, _>| {
-        let sessions = session_sweeper::Input::Restored(sessions(&view, &counters));
-        Ok(Rebuilt { tenant: make(), first: vec![sessions, clocks.last()] })
+        let all = |tree: &Tree| tree.sessions().map(|(id, one)| (id, one.timeout_ms)).collect();
+        let mut first = vec![clocks.last()];
+        match view.look(all) {
+            Some(sessions) => {
+                let sessions = counters.with_granted(sessions);
+                first.insert(0, session_sweeper::Input::Restored(sessions));
+            }
+            None => book.tree_store(tree_store::Input::SessionsWanted),
+        }
+        Ok(Rebuilt { tenant: make(), first })
     };
     SupervisedRoom::new(seat, first, Box::new(factory))
 }
 
-/// All open sessions with their timeouts in milliseconds. A client that came back may have been
-/// granted a longer one than its session was made with.
-fn sessions(view: &ReadView, counters: &Counters) -> Vec<(SessionId, i32)> {
-    let sessions = |tree: &ostler_core::tree::Tree| {
-        tree.sessions().map(|(id, record)| (id, record.timeout_ms)).collect()
-    };
-    let mut sessions: BTreeMap<SessionId, i32> = view.read(sessions);
-    for connection in &counters.connections {
-        let tally = connection.tally.lock();
-        if let Some(timeout_ms) = sessions.get_mut(&tally.session) {
-            *timeout_ms = tally.timeout_ms.max(*timeout_ms);
-        }
-    }
-    sessions.into_iter().collect()
-}
-
-/// A successor knows no watches, and what its predecessor was about to post is lost. Connections
-/// that watch or wait for an answer are told so before anything later is posted: they end, and
-/// their clients come back and set their watches again.
+/// A successor has all watches, as they were before the delivery at which its predecessor
+/// panicked, and takes that in again. Should the panic have left the watches themselves in doubt,
+/// connections that watch or wait for an answer are told so before anything later is posted: they
+/// end, and their clients come back and set their watches again.
 pub(crate) fn watch_fanout(plan: &Plan<'_>) -> Room<WatchFanout, WatchFanoutRoom> {
     let Supervision { supervisor, service, patience, .. } = &plan.supervision;
     let seat = supervisor.seat(*service, "watch_fanout", *patience);
     let faults = plan.faults.clone().of(seat.name());
     let (postboxes, view) = (plan.postboxes.clone(), plan.view.clone());
     let (hash_seed, clock) = (plan.hash_seed, plan.clock);
-    let make = move || {
+    let make = move |machine| {
         let room = WatchFanoutRoom { postboxes: postboxes.clone(), view: view.clone() };
-        Hosted::new(WatchFanout::new(hash_seed), room, clock, faults.clone())
+        Hosted::new(machine, room, clock, faults.clone())
     };
-    let first = make();
+    let first = make(WatchFanout::new(hash_seed));
     let (postboxes, counters) = (plan.postboxes.clone(), plan.counters.clone());
-    let factory = move |_: Legacy<'_, _>| {
-        let all: Vec<_> = counters.connections.iter().map(|entry| *entry.key()).collect();
-        postboxes.post(all.into_iter().map(Post::Gap));
-        Ok(Rebuilt { tenant: make(), first: Vec::new() })
+    let factory = move |legacy: Legacy<'_, Hosted<WatchFanout, WatchFanoutRoom>>| {
+        let remains = legacy.tenant.map(Hosted::remains);
+        let kept = legacy.kept.filter(|_| remains.as_ref().is_none_or(|left| left.at == At::Step));
+        let (heir, undone, inputs) = match remains {
+            Some(Remains { machine, undone, inputs, .. }) => {
+                (machine.heir(hash_seed), undone, inputs)
+            }
+            None => (None, VecDeque::new(), VecDeque::new()),
+        };
+        let (machine, again) = heir.unwrap_or_else(|| {
+            let all: Vec<_> = counters.connections.iter().map(|entry| *entry.key()).collect();
+            postboxes.post(all.into_iter().map(Post::Gap));
+            (WatchFanout::new(hash_seed), None)
+        });
+        let again = again.map(watch_fanout::Input::Deliver).into_iter();
+        let first = again.chain(kept.cloned()).chain(inputs).collect();
+        Ok(Rebuilt { tenant: make(machine).with_undone(undone), first })
     };
     SupervisedRoom::new(seat, first, Box::new(factory))
 }
@@ -165,6 +174,8 @@ pub(crate) fn snapshot_writer(
     let logger = plan.logger.new(o!("room" => "snapshot"));
     let settings = Arc::new(plan.settings.clone());
     let receiving = Arc::new(AtomicBool::new(false));
+    let wanted = Wanted::default();
+    let unmade = wanted.clone();
     let (book, underway, left) = (rooms.clone(), receiving.clone(), disk.share());
     let make = move || {
         let transfers = Transfers {
@@ -182,6 +193,13 @@ pub(crate) fn snapshot_writer(
             rooms: rooms.clone(),
             logger: logger.clone(),
             counters: counters.clone(),
+            rebuilding: Rebuilding::new(
+                disk.share(),
+                settings.clone(),
+                rooms.clone(),
+                wanted.clone(),
+                logger.clone(),
+            ),
             current: None,
             faults: faults.clone(),
         };
@@ -199,6 +217,7 @@ pub(crate) fn snapshot_writer(
             Some(SnapshotWork::Receive(_)) => underway.store(true, Ordering::SeqCst),
             Some(_) | None => {}
         }
+        first.extend(unmade.zxid().map(SnapshotWork::Rebuild));
         if underway.swap(false, Ordering::SeqCst) {
             book.pipeline(Input::SnapshotLost);
         }
@@ -273,5 +292,50 @@ pub(crate) fn peer(plan: &Plan<'_>) -> Room<Peer, PeerRoom> {
     };
     let first = make();
     let factory = move |_: Legacy<'_, _>| Ok(Rebuilt { tenant: make(), first: Vec::new() });
+    SupervisedRoom::new(seat, first, Box::new(factory))
+}
+
+/// A successor of one that was at work has no tree: it is made anew from the disk, on another
+/// thread, and the successor goes on where its predecessor had last told of what it did.
+pub(crate) fn tree_store(
+    plan: &Plan<'_>,
+    replayed: u64,
+) -> Room<TreeStore<ReadView>, TreeStoreRoom> {
+    let settings = plan.settings;
+    let sweeps_per_minute = (60_000 / settings.reap_interval_ms.max(1)).max(1);
+    let schedule = Schedule {
+        snapshot_every_txns: settings.snapshot_every_txns,
+        snapshot_every_bytes: settings.snapshot_every_bytes,
+        never_used_ms: settings.never_used_ms,
+        reap_max: (u64::from(settings.reap_per_minute) / sweeps_per_minute).max(1) as usize,
+    };
+    let Supervision { supervisor, state, patience, .. } = &plan.supervision;
+    let seat = supervisor.seat(*state, "tree_store", *patience);
+    let faults = plan.faults.clone().of(seat.name());
+    let (rooms, postboxes, clock) = (plan.rooms.clone(), plan.postboxes.clone(), plan.clock);
+    let (counters, logger) = (plan.counters.clone(), plan.logger.new(o!("room" => "tree")));
+    let make = move |machine| {
+        let room = TreeStoreRoom {
+            rooms: rooms.clone(),
+            postboxes: postboxes.clone(),
+            counters: counters.clone(),
+            clock,
+            logger: logger.clone(),
+        };
+        Hosted::new(machine, room, clock, faults.clone())
+    };
+    let members = settings.ensemble.as_ref().map(EnsembleSettings::text).unwrap_or_default();
+    let first = make(TreeStore::new(plan.view.clone(), schedule, replayed).among(members));
+    let factory = move |legacy: Legacy<'_, Hosted<TreeStore<ReadView>, TreeStoreRoom>>| {
+        let tenant = legacy.tenant.ok_or("what it left was lost with its first successor")?;
+        let Remains { machine, at, undone, inputs, .. } = tenant.remains();
+        let (machine, rebuild) = match at {
+            At::Input | At::Step => (machine.heir(), Some(tree_store::Input::Rebuild)),
+            // Its step was over, or it was only looked at.
+            At::Effect | At::Rest => (machine, None),
+        };
+        let first = rebuild.into_iter().chain(inputs).collect();
+        Ok(Rebuilt { tenant: make(machine).with_undone(undone), first })
+    };
     SupervisedRoom::new(seat, first, Box::new(factory))
 }

@@ -67,9 +67,18 @@ impl Perform<TreeStore<ReadView>> for TreeStoreRoom {
                 self.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
                 self.rooms.pipeline(pipeline::Input::Loaded(zxid));
             }
+            Effect::Rebuild(zxid) => self.rooms.snapshot_writer(SnapshotWork::Rebuild(zxid)),
+            Effect::Sessions(sessions) => {
+                let sessions = self.counters.with_granted(sessions);
+                self.rooms.session_sweeper(session_sweeper::Input::Restored(sessions));
+            }
             Effect::Propose(payloads) => self.rooms.pipeline(pipeline::Input::Propose(payloads)),
             Effect::QuotasExceeded(quotas) => quotas.iter().for_each(|quota| self.warn(quota)),
         }
+    }
+
+    fn is_recovering(&self, store: &TreeStore<ReadView>) -> bool {
+        store.is_rebuilding()
     }
 }
 

@@ -17,4 +17,12 @@ impl Perform<WatchFanout> for WatchFanoutRoom {
             Effect::Delivered(upto) => self.view.set_delivered(upto),
         }
     }
+
+    /// A delivery is kept by the machine itself.
+    fn keep(&mut self, input: &Input) -> Option<Input> {
+        match input {
+            Input::Deliver(_) | Input::ForgetStats => None,
+            Input::Closed(connections) => Some(Input::Closed(connections.clone())),
+        }
+    }
 }

@@ -6,25 +6,22 @@ use crate::faults::Faults;
 use crate::links::Links;
 use crate::postbox::Postboxes;
 use crate::recover::Recovery;
-use crate::room::{Hosted, Inspect, Perform, Room};
+use crate::room::Inspect;
 use crate::session_clocks::SessionClocks;
-use crate::settings::{EnsembleSettings, Settings};
+use crate::settings::Settings;
 use crate::supervision::Supervision;
-use crate::supervisor::{Group, SupervisedRoom, Tenant};
 use crate::switchboard::Switchboard;
 use crate::tenants;
-use crate::tree_store::TreeStoreRoom;
 use crate::view::ReadView;
 use actix::{Actor, Addr, ArbiterHandle, Recipient};
 use actix_rt::Arbiter;
-use ostler_core::rooms::Machine;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{self, Pipeline};
 use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
-use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
+use ostler_core::rooms::tree_store::{TreeStore, View};
 use ostler_core::rooms::watch_fanout::WatchFanout;
-use slog::{Logger, o};
+use slog::Logger;
 use std::sync::Arc;
 
 /// How often connections report the sessions they heard from, as a share of a tick.
@@ -89,7 +86,7 @@ pub(crate) fn start(
 
     let pipeline = settle(&spine, tenants::pipeline(plan, recovered));
     let peer = settle(&spine, tenants::peer(plan));
-    let tree_store = settle(&spine, tree_store(plan, replayed));
+    let tree_store = settle(&spine, tenants::tree_store(plan, replayed));
     let watch_fanout = settle(&spine, tenants::watch_fanout(plan));
     let session_sweeper = settle(&spine, tenants::session_sweeper(plan));
     let log_writer = settle(&log_thread, tenants::log_writer(plan, log, disk.share()));
@@ -125,24 +122,6 @@ pub(crate) fn awaken(plan: &Plan<'_>) {
     plan.rooms.pipeline(pipeline::Input::Start);
 }
 
-/// A room that nobody has taught yet how to go on after a panic.
-fn without_successors<M: Machine + Unpin, P: Perform<M>>(
-    plan: &Plan<'_>,
-    group: Group,
-    name: &'static str,
-    machine: M,
-    performer: P,
-) -> Room<M, P>
-where
-    Hosted<M, P>: Tenant,
-{
-    let Supervision { supervisor, patience, .. } = &plan.supervision;
-    let seat = supervisor.seat(group, name, *patience);
-    let faults = plan.faults.clone().of(name);
-    let tenant = Hosted::new(machine, performer, plan.clock, faults);
-    SupervisedRoom::without_successors(seat, tenant)
-}
-
 fn settle<A>(arbiter: &ArbiterHandle, actor: A) -> Addr<A>
 where
     A: Actor<Context = actix::Context<A>> + Send,
@@ -150,31 +129,17 @@ where
     A::start_in_arbiter(arbiter, move |_| actor)
 }
 
-fn tree_store(plan: &Plan<'_>, replayed: u64) -> Room<TreeStore<ReadView>, TreeStoreRoom> {
-    let settings = plan.settings;
-    let sweeps_per_minute = (60_000 / settings.reap_interval_ms.max(1)).max(1);
-    let schedule = Schedule {
-        snapshot_every_txns: settings.snapshot_every_txns,
-        snapshot_every_bytes: settings.snapshot_every_bytes,
-        never_used_ms: settings.never_used_ms,
-        reap_max: (u64::from(settings.reap_per_minute) / sweeps_per_minute).max(1) as usize,
-    };
-    let room = TreeStoreRoom {
-        rooms: plan.rooms.clone(),
-        postboxes: plan.postboxes.clone(),
-        counters: plan.counters.clone(),
-        clock: plan.clock,
-        logger: plan.logger.new(o!("room" => "tree")),
-    };
-    let members = settings.ensemble.as_ref().map(EnsembleSettings::text).unwrap_or_default();
-    let machine = TreeStore::new(plan.view.clone(), schedule, replayed).among(members);
-    without_successors(plan, plan.supervision.state, "tree_store", machine, room)
-}
-
 /// What recovery leaves to the rooms.
-pub(crate) fn split(recovery: Recovery) -> Parts {
+pub(crate) fn split(recovery: Recovery, faults: &Faults) -> Parts {
     let Recovery { log, disk, tree, replayed, recovered, measures } = recovery;
-    Parts { log, disk, view: ReadView::new(tree), replayed, recovered, measures }
+    Parts {
+        log,
+        disk,
+        view: ReadView::new(tree, faults.clone().of("tree_store")),
+        replayed,
+        recovered,
+        measures,
+    }
 }
 
 /// See [`split`].

@@ -107,7 +107,8 @@ impl Words {
             FourLetterWord::Conf => report.settings = self.configuration(),
             FourLetterWord::Hash => {
                 let signed = |(zxid, digest): (Zxid, u64)| (zxid, digest.cast_signed());
-                report.digests = self.view.read(|tree| tree.past_digests().map(signed).collect());
+                let digests = self.view.look(|tree| tree.past_digests().map(signed).collect());
+                report.digests = digests.unwrap_or_default();
             }
             FourLetterWord::Room => report.rooms = self.rooms(),
             FourLetterWord::Crst
@@ -122,7 +123,9 @@ impl Words {
     }
 
     fn basics(&self) -> Report {
-        let (zxid, znodes) = self.view.read(|tree| (tree.last_applied(), tree.znode_count()));
+        // While the tree is being made anew nobody can tell how large it is.
+        let shown = self.view.look(|tree| (tree.last_applied(), tree.znode_count()));
+        let (zxid, znodes) = shown.unwrap_or_else(|| (self.view.delivered(), 0));
         let traffic = self.counters.all_traffic();
         Report {
             serving: true,
@@ -165,7 +168,7 @@ impl Words {
     }
 
     async fn sessions(&self, report: &mut Report) {
-        report.ephemerals = self.view.read(Tree::ephemerals_by_session);
+        report.ephemerals = self.view.look(Tree::ephemerals_by_session).unwrap_or_default();
         let now = self.clock.now();
         let buckets = look(&self.rooms.session_sweeper, |sweeper| {
             let buckets = sweeper.deadlines().buckets();
@@ -178,9 +181,10 @@ impl Words {
         report.sessions = match report.state {
             // Another server decides on their end.
             ServerState::Follower | ServerState::Observer => {
-                Sessions::Learned(self.view.read(|tree| {
+                let all = |tree: &Tree| {
                     tree.sessions().map(|(id, record)| (id, record.timeout_ms)).collect()
-                }))
+                };
+                Sessions::Learned(self.view.look(all).unwrap_or_default())
             }
             ServerState::Standalone | ServerState::Leader | ServerState::ReadOnly => {
                 let sets = buckets.into_iter();
@@ -250,7 +254,7 @@ impl Words {
         report.rooms = self.rooms();
         let gauges = &mut report.gauges;
         gauges.uptime_ms = self.clock.mono_ms();
-        self.view.read(|tree| {
+        self.view.look(|tree| {
             gauges.ephemerals = tree.ephemeral_count() as u64;
             gauges.data_bytes = tree.data_size();
             gauges.sessions = tree.sessions().count() as u64;

@@ -22,14 +22,9 @@ pub(crate) struct Whose {
     pub(crate) caught: bool,
 }
 
-/// Runs `act` as this room's; a panic becomes its cause, in words. Unless `caught`, the panic hook
-/// is told that nobody goes on after it.
-pub(super) fn run<R>(
-    room: &'static str,
-    caught: bool,
-    act: impl FnOnce() -> R,
-) -> Result<R, String> {
-    let _restored = Restored(GUARDED.replace(Some(Whose { room, caught })));
+/// Runs `act` as this room's; a panic becomes its cause, in words.
+pub(super) fn run<R>(room: &'static str, act: impl FnOnce() -> R) -> Result<R, String> {
+    let _restored = Restored(GUARDED.replace(Some(Whose { room, caught: true })));
     // Whoever calls this throws away what `act` was changing when it panicked.
     catch_unwind(AssertUnwindSafe(act)).map_err(|payload| {
         let noted = CAUSE.take();
@@ -56,7 +51,7 @@ impl<F: Future> Future for Guarded<F> {
     type Output = Result<F::Output, String>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        match run(self.name, true, || self.task.as_mut().poll(context)) {
+        match run(self.name, || self.task.as_mut().poll(context)) {
             Ok(Poll::Pending) => Poll::Pending,
             Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
             Err(cause) => Poll::Ready(Err(cause)),
@@ -102,9 +97,9 @@ mod tests {
     #[test]
     fn whose_code_runs_is_known_at_every_depth() {
         assert_eq!(whose_panic(), None);
-        let result = run("outer", true, || {
+        let result = run("outer", || {
             assert_eq!(whose_panic(), caught("outer"));
-            let inner = run("inner", true, || {
+            let inner = run("inner", || {
                 assert_eq!(whose_panic(), caught("inner"));
                 shared(|| assert_eq!(whose_panic(), Some(Whose { room: "inner", caught: false })));
                 note_cause("because".to_owned());

@@ -164,7 +164,7 @@ impl Seat {
     /// Runs the tenant, or builds one; a panic is caught and told as its cause.
     fn run<R>(&self, act: impl FnOnce() -> R) -> Result<R, String> {
         self.record.pulse.begin(self.supervisor.0.now_ms());
-        let result = guard::run(self.record.name, self.record.has_successors(), act);
+        let result = guard::run(self.record.name, act);
         self.record.pulse.end();
         result
     }

@@ -74,21 +74,11 @@ pub(crate) struct SupervisedRoom<T: Tenant> {
     is_fresh: bool,
     /// The tenant is a successor on its way back to work.
     is_recovering: bool,
-    factory: Option<Factory<T>>,
+    factory: Factory<T>,
 }
 
 impl<T: Tenant> SupervisedRoom<T> {
     pub(crate) fn new(seat: Seat, tenant: T, factory: Factory<T>) -> Self {
-        Self::with(seat, tenant, Some(factory))
-    }
-
-    /// A room whose tenant has no successor: a panic of it is the end.
-    pub(crate) fn without_successors(seat: Seat, tenant: T) -> Self {
-        seat.record.without_successors();
-        Self::with(seat, tenant, None)
-    }
-
-    fn with(seat: Seat, tenant: T, factory: Option<Factory<T>>) -> Self {
         Self { seat, tenant: Some(tenant), is_fresh: false, is_recovering: false, factory }
     }
 
@@ -139,10 +129,6 @@ impl<T: Tenant> SupervisedRoom<T> {
     fn rebuild(&mut self, kept: Option<&T::Input>, waiting: &mut VecDeque<T::Input>) {
         loop {
             let Self { seat, tenant, factory, .. } = self;
-            let Some(factory) = factory else {
-                *tenant = None;
-                return seat.end("there is no way to build this room anew");
-            };
             let tenant = tenant.take();
             let built = seat.run(|| factory(Legacy { tenant, kept }));
             match built {

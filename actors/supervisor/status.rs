@@ -72,7 +72,6 @@ pub(super) struct Record {
     pub(super) pulse: Pulse,
     pub(super) address: Mutex<Option<Recipient<Nudge>>>,
     condemned: AtomicBool,
-    has_successors: AtomicBool,
     history: Mutex<History>,
 }
 
@@ -93,18 +92,8 @@ impl Record {
             pulse: Pulse::default(),
             address: Mutex::new(None),
             condemned: AtomicBool::new(false),
-            has_successors: AtomicBool::new(true),
             history: Mutex::default(),
         }
-    }
-
-    /// The first tenant is the last.
-    pub(super) fn without_successors(&self) {
-        self.has_successors.store(false, Ordering::Relaxed);
-    }
-
-    pub(super) fn has_successors(&self) -> bool {
-        self.has_successors.load(Ordering::Relaxed)
     }
 
     pub(super) fn nudge(&self) -> bool {

@@ -167,7 +167,7 @@ impl World {
             pipeline::Effect::Load(zxid) => {
                 self.trace(|| format!("{server}: loads the snapshot at {zxid}"));
                 self.oracle.reset(server, zxid);
-                self.tell_tree(server, tree_store::Input::Replacing);
+                self.tell_tree(server, tree_store::Input::Replacing(zxid));
                 self.tell_snapshot(server, SnapshotWork::Load(zxid));
             }
             pipeline::Effect::Kick(connections) => {
@@ -327,6 +327,10 @@ impl World {
                 }
                 self.tell_sweeper(server, session_sweeper::Input::Restored(sessions));
                 self.tell_pipeline(server, pipeline::Input::Loaded(zxid));
+            }
+            tree_store::Effect::Rebuild(zxid) => self.rebuild_tree(server, zxid),
+            tree_store::Effect::Sessions(sessions) => {
+                self.tell_sweeper(server, session_sweeper::Input::Restored(sessions));
             }
             tree_store::Effect::Propose(payloads) => {
                 self.tell_pipeline(server, pipeline::Input::Propose(payloads));

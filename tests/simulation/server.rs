@@ -281,7 +281,7 @@ pub(crate) fn load(disk: &SharedDisk, snapshot: Option<Zxid>) -> Result<Tree, Lo
     Ok(loader.finish(zxid).unwrap_or_else(|e| panic!("the snapshot at {zxid}: {e}")))
 }
 
-fn replay(
+pub(crate) fn replay(
     log: &mut Log<SharedDisk>,
     tree: &mut Tree,
     committed: Zxid,

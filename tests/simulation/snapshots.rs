@@ -1,9 +1,9 @@
 //! The snapshot writer's work: files, and nothing decided.
 
-use crate::server::{SnapshotWork, load};
+use crate::server::{SnapshotWork, load, replay};
 use crate::world::World;
 use ostler_core::log::LogError;
-use ostler_core::log::snapshot::Writer;
+use ostler_core::log::snapshot::{self, Writer};
 use ostler_core::log::transfer::{Sink, Source};
 use ostler_core::rooms::{log_writer, pipeline, tree_store};
 use ostler_core::types::{ServerId, Zxid};
@@ -37,6 +37,21 @@ impl World {
             | SnapshotWork::Slice(_)
             | SnapshotWork::End
             | SnapshotWork::Abandon => self.take_snapshot(server, work),
+        }
+    }
+
+    /// The tree as it was at this zxid, from the newest snapshot up to there and the log behind it.
+    pub(crate) fn rebuild_tree(&mut self, server: usize, zxid: Zxid) {
+        let disk = self.servers[server].disk.share();
+        let made = snapshot::list(&mut disk.share()).and_then(|snapshots| {
+            let newest = snapshots.into_iter().find(|snapshot| *snapshot <= zxid);
+            let mut tree = load(&disk, newest)?;
+            replay(&mut self.rooms(server).log, &mut tree, zxid)?;
+            Ok(tree)
+        });
+        match made {
+            Ok(tree) => self.tell_tree(server, tree_store::Input::Replaced(Box::new(tree))),
+            Err(error) => self.snapshot_failed(server, &error),
         }
     }
 

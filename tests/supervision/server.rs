@@ -67,6 +67,7 @@ fn obey(faults: &Faults, line: &str) {
     let fault = match fault {
         "input" => Fault::PanicAtInput(number),
         "effect" => Fault::PanicAtEffect(number),
+        "change" => Fault::PanicInChange(number),
         "stall" => Fault::Stall(Duration::from_millis(number)),
         "fail" => Fault::FailEffect,
         other => panic!("{other}"),

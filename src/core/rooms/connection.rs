@@ -267,7 +267,8 @@ impl Connection {
     }
 
     /// Answers a run of requests under one read lock, so that they all see one state. Returns
-    /// how many there was room for, or `None` if that state is newer than the events handed over.
+    /// how many there was room for, or `None` if that state is newer than the events handed over,
+    /// or hidden.
     fn answer_here<V: View>(
         &mut self,
         run: &[Decoded<'_>],
@@ -276,7 +277,7 @@ impl Connection {
     ) -> Option<usize> {
         let sender = self.sender.clone();
         let reader = Reader { codec: sender.codec, session: sender.session, ids: &sender.ids };
-        view.read(|tree| {
+        let answered = view.look(|tree| {
             if self.watching && tree.last_applied() > self.handed {
                 return None;
             }
@@ -294,7 +295,8 @@ impl Connection {
                 }
             }
             Some(answered)
-        })
+        });
+        answered.flatten()
     }
 
     /// Answers until there is no more room, or nothing more to be said.

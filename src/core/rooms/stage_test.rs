@@ -281,6 +281,8 @@ impl Stage {
             | tree_store::Effect::SnapshotBegin(_)
             | tree_store::Effect::SnapshotSlice(_)
             | tree_store::Effect::SnapshotEnd
+            | tree_store::Effect::Rebuild(_)
+            | tree_store::Effect::Sessions(_)
             | tree_store::Effect::Propose(_)
             | tree_store::Effect::QuotasExceeded(_) => {}
         }

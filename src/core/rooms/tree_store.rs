@@ -5,6 +5,7 @@
 //! event is overtaken by data. It performs no I/O: slices of a snapshot are handed out one at a
 //! time, and the next only when the last has been taken off its hands.
 
+mod anew;
 mod turn;
 
 use super::pipeline::{Claim, Committed};
@@ -18,15 +19,24 @@ use crate::wire::txn;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
+use anew::Awaited;
 use bytes::Bytes;
 use turn::{Turn, act};
 
 /// Shared access to the tree: one writer, many readers.
 pub trait View {
-    /// Runs `f` with nobody else looking.
+    /// Runs `f` with nobody else looking. Should it panic, the tree is hidden.
     fn write<R>(&self, f: impl FnOnce(&mut Tree) -> R) -> R;
-    /// Runs `f` while the tree stands still.
+    /// Runs `f` while the tree stands still: for the writer, who knows whether it is hidden.
     fn read<R>(&self, f: impl FnOnce(&Tree) -> R) -> R;
+    /// The same for everybody else; None while the tree is hidden.
+    fn look<R>(&self, f: impl FnOnce(&Tree) -> R) -> Option<R> {
+        Some(self.read(f))
+    }
+    /// Nobody looks at the tree any more: it may be half-changed, or older than what was shown.
+    fn hide(&self) {}
+    /// The tree may be looked at again.
+    fn show(&self) {}
 }
 
 /// What can happen to the tree store.
@@ -42,13 +52,17 @@ pub enum Input {
     SnapshotFailed(Zxid),
     /// The snapshot writer remembers nothing: whatever snapshot is under way is void.
     SnapshotWriterLost,
-    /// The tree is going to be replaced by a snapshot that the leader sent: what is committed
-    /// after it waits until then.
-    Replacing,
-    /// Here is that tree.
+    /// The tree is going to be replaced by the snapshot at this zxid, which the leader sent: what
+    /// is committed after it waits until then.
+    Replacing(Zxid),
+    /// Here is the tree that is waited for.
     Replaced(Box<Tree>),
     /// This server leads now: `/zookeeper/config` has to say what its configuration says.
     Leads,
+    /// This store has succeeded one that panicked: the tree has to be made anew.
+    Rebuild,
+    /// The session sweeper needs all sessions and cannot look itself.
+    SessionsWanted,
     /// Time to look for containers and TTL znodes that outlived their use.
     ReapDue,
 }
@@ -137,6 +151,11 @@ pub enum Effect {
     /// sweeper, whom these sessions and timeouts in milliseconds concern; and to all connections:
     /// they end, since what changed in between has no events.
     Replaced(Zxid, Vec<(SessionId, i32)>),
+    /// To the snapshot writer: make the tree as it was at this zxid from what is on the disk;
+    /// answered by `Replaced`.
+    Rebuild(Zxid),
+    /// To the session sweeper: all sessions, with their timeouts in milliseconds.
+    Sessions(Vec<(SessionId, i32)>),
     /// To the pipeline.
     Propose(Vec<Bytes>),
     /// To the operator: quotas whose limits writes went beyond. Never empty.
@@ -166,8 +185,13 @@ pub struct TreeStore<V> {
     snapshot_running: Option<Zxid>,
     /// The snapshot under way is of a tree that was replaced.
     snapshot_void: bool,
-    /// What is committed behind a snapshot that is being loaded.
-    held_back: Option<Vec<Committed>>,
+    /// A tree that is on its way.
+    awaited: Option<Awaited>,
+    /// Taken in and not yet told of in whole.
+    underway: Vec<Committed>,
+    /// The state that all that was told of rests on: the one before `underway`.
+    told: Zxid,
+    sessions_wanted: bool,
     txns_since_snapshot: u64,
     bytes_since_snapshot: u64,
     quota_warnings: QuotaWarnings,
@@ -187,12 +211,17 @@ impl<V: View> Machine for TreeStore<V> {
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
-            Input::Commit(batch) => match &mut self.held_back {
-                Some(held_back) => held_back.extend(batch),
-                None => self.commit(now, batch, effects),
+            Input::Commit(batch) => match &mut self.awaited {
+                Some(awaited) => awaited.held_back.extend(batch),
+                None => {
+                    self.underway = batch;
+                    self.commit(now, effects);
+                }
             },
-            Input::Replacing => self.held_back = Some(Vec::new()),
+            Input::Replacing(zxid) => self.await_leaders(zxid),
             Input::Replaced(tree) => self.replace(now, *tree, effects),
+            Input::Rebuild => self.rebuild(effects),
+            Input::SessionsWanted => self.tell_sessions(effects),
             // News of a snapshot that was given up may still come.
             Input::SliceTaken(zxid) | Input::SnapshotDone(zxid) | Input::SnapshotFailed(zxid)
                 if self.snapshot_running != Some(zxid) => {}
@@ -208,6 +237,8 @@ impl<V: View> Machine for TreeStore<V> {
                 }
             }
             Input::Leads => self.propose_members(effects),
+            // What is not there cannot be outlived.
+            Input::ReapDue if self.awaited.is_some() => {}
             Input::ReapDue => self.reap(now, effects),
         }
     }
@@ -216,6 +247,7 @@ impl<V: View> Machine for TreeStore<V> {
 impl<V: View> TreeStore<V> {
     /// A store over a recovered tree that has so many transactions behind its last snapshot.
     pub fn new(view: V, schedule: Schedule, txns_since_snapshot: u64) -> Self {
+        let told = view.read(Tree::last_applied);
         Self {
             view,
             schedule,
@@ -223,7 +255,10 @@ impl<V: View> TreeStore<V> {
             watched: false,
             snapshot_running: None,
             snapshot_void: false,
-            held_back: None,
+            awaited: None,
+            underway: Vec::new(),
+            told,
+            sessions_wanted: false,
             txns_since_snapshot,
             bytes_since_snapshot: 0,
             quota_warnings: QuotaWarnings::default(),
@@ -239,11 +274,12 @@ impl<V: View> TreeStore<V> {
         Self { members, ..self }
     }
 
-    /// If they stand otherwise in the tree. It may still lag behind the history, and then this may
-    /// come in vain: that changes nothing.
+    /// If they stand otherwise in the tree, or it cannot be told. The tree may still lag behind the
+    /// history, and then this may come in vain: that changes nothing.
     fn propose_members(&self, effects: &mut Vec<Effect>) {
         let members = self.members.as_str();
-        if self.view.read(|tree| tree.configuration() != members.as_bytes()) {
+        let stands = |tree: &Tree| tree.configuration() == members.as_bytes();
+        if self.awaited.is_some() || !self.view.read(stands) {
             let mut payload = Vec::new();
             let op = Op::Configure { text: members };
             txn::encode(SessionId::NONE, Xid(0), &[], &op, &mut payload);
@@ -251,23 +287,20 @@ impl<V: View> TreeStore<V> {
         }
     }
 
-    fn commit(&mut self, now: Now, batch: Vec<Committed>, effects: &mut Vec<Effect>) {
-        let mut rest = batch.into_iter();
-        loop {
+    /// Applies or answers what is under way.
+    fn commit(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let mut told = self.told;
+        for first in (0..self.underway.len()).step_by(APPLY_BATCH_MAX) {
             let mut turn = Turn::default();
-            let mut taken = 0;
-            let Self { view, scratch, watched, .. } = self;
+            let Self { view, scratch, watched, underway, .. } = self;
             let upto = view.write(|tree| {
-                for committed in rest.by_ref().take(APPLY_BATCH_MAX) {
-                    taken += 1;
+                for committed in underway[first..].iter().take(APPLY_BATCH_MAX) {
                     scratch.clear();
                     act(tree, committed, scratch, watched, &mut turn);
                 }
                 tree.last_applied()
             });
-            if taken == 0 {
-                break;
-            }
+            told = upto;
             self.applied += turn.txns;
             self.txns_since_snapshot += turn.txns;
             self.bytes_since_snapshot += turn.bytes;
@@ -278,6 +311,8 @@ impl<V: View> TreeStore<V> {
             turn.finish(upto, effects);
         }
         self.begin_snapshot_if_due(effects);
+        self.underway = Vec::new();
+        self.told = told;
     }
 
     fn begin_snapshot_if_due(&mut self, effects: &mut Vec<Effect>) {
@@ -290,21 +325,6 @@ impl<V: View> TreeStore<V> {
             self.snapshot_running = Some(zxid);
             effects.push(Effect::SnapshotBegin(zxid));
         }
-    }
-
-    fn replace(&mut self, now: Now, new: Tree, effects: &mut Vec<Effect>) {
-        let (zxid, sessions) = self.view.write(|tree| {
-            *tree = new;
-            let sessions = tree.sessions().map(|(id, record)| (id, record.timeout_ms));
-            (tree.last_applied(), sessions.collect())
-        });
-        self.snapshot_void = self.snapshot_running.is_some();
-        self.txns_since_snapshot = 0;
-        self.bytes_since_snapshot = 0;
-        effects.push(Effect::Replaced(zxid, sessions));
-        effects.push(Effect::Deliver(Delivery { upto: zxid, steps: Vec::new() }));
-        let held_back = self.held_back.take().unwrap_or_default();
-        self.commit(now, held_back, effects);
     }
 
     fn give_snapshot_up(&mut self) {

@@ -10,6 +10,7 @@
 //! arbiter that no longer has the connection answers it with [`Input::Closed`] again, and that
 //! takes the late watch away.
 
+mod anew;
 mod parcels;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ use crate::wire::Codec;
 use crate::words::Summary;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use anew::{Moved, Undo};
 use foldhash::quality::FixedState;
 use hashbrown::HashMap;
 pub use parcels::Parcel;
@@ -163,87 +165,120 @@ pub struct FanoutStats {
 }
 
 /// What is known of a connection that has set a watch.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Watcher {
     codec: Codec,
     ids: Arc<[AuthId]>,
 }
 
 /// The machine.
+#[derive(Debug)]
+pub struct WatchFanout {
+    fan: Fan,
+    /// The steps of the delivery that is being taken in, but for replies already moved on.
+    underway: Vec<Step>,
+    /// That delivery's end.
+    upto: Zxid,
+}
+
+/// What takes steps in.
 ///
 /// Invariant: every connection with a watch in `table` stands in `watchers`.
 #[derive(Debug)]
-pub struct WatchFanout {
+struct Fan {
     table: WatchTable,
     watchers: HashMap<ConnectionId, Watcher, FixedState>,
     parcels: Parcels,
     /// Kept between changes so that telling allocates nothing in the long run.
     told: Vec<ConnectionId>,
     stats: FanoutStats,
+    /// How to take back what the delivery under way has changed.
+    undo: Undo,
 }
 
 impl WatchFanout {
     /// Without watches. The seed keeps clients from choosing paths whose hashes collide.
     pub fn new(hash_seed: u64) -> Self {
-        Self {
+        let fan = Fan {
             table: WatchTable::new(hash_seed),
             watchers: HashMap::with_hasher(FixedState::with_seed(hash_seed)),
             parcels: Parcels::new(hash_seed),
             told: Vec::new(),
             stats: FanoutStats::default(),
-        }
+            undo: Undo::default(),
+        };
+        Self { fan, underway: Vec::new(), upto: Zxid::ZERO }
     }
 
     /// All watches, for counting and listing them.
     pub fn table(&self) -> &WatchTable {
-        &self.table
+        &self.fan.table
     }
 
     /// What was done since the start.
     pub fn stats(&self) -> FanoutStats {
-        self.stats
+        self.fan.stats
     }
 
     fn deliver(&mut self, delivery: Delivery, effects: &mut Vec<Effect>) {
-        for step in delivery.steps {
-            self.take(step);
+        (self.underway, self.upto) = (delivery.steps, delivery.upto);
+        self.fan.begin();
+        for (at, step) in self.underway.iter_mut().enumerate() {
+            self.fan.take(at, step);
         }
-        let parcels = self.parcels.take_all();
+        let parcels = self.fan.parcels.take_all();
         if !parcels.is_empty() {
             effects.push(Effect::Post(parcels));
         }
-        effects.push(Effect::Delivered(delivery.upto));
+        effects.push(Effect::Delivered(self.upto));
+        self.underway = Vec::new();
+        self.fan.settle();
     }
+}
 
-    fn take(&mut self, step: Step) {
+impl Fan {
+    /// Takes in the step at this place of its delivery.
+    fn take(&mut self, at: usize, step: &mut Step) {
         match step {
-            Step::Change(change) => self.fire(&change),
+            Step::Change(change) => self.fire(change),
             Step::Reply { connection, requests, bytes } => {
-                self.parcels.add_replies(connection, requests, bytes);
+                if let Some(length) = self.parcels.move_replies(*connection, *requests, bytes) {
+                    self.undo.moved.push(Moved { at, connection: *connection, length });
+                }
             }
             Step::Register { connection, codec, ids, path, registration } => {
-                self.watchers.insert(connection, Watcher { codec, ids });
-                self.table.register(connection, path, registration);
+                self.know(*connection, Some(Watcher { codec: *codec, ids: ids.clone() }));
+                self.table.register(*connection, path.clone(), *registration);
             }
             Step::Identities { connection, ids } => {
-                if let Some(watcher) = self.watchers.get_mut(&connection) {
-                    watcher.ids = ids;
+                if let Some(Watcher { codec, .. }) = self.watchers.get(connection) {
+                    let codec = *codec;
+                    self.know(*connection, Some(Watcher { codec, ids: ids.clone() }));
                 }
             }
             Step::SynthesizedEvent { connection, codec, event } => {
                 let mut frame = Vec::new();
-                codec.encode_event(&event, &mut frame);
-                self.post_event(connection, &frame);
+                codec.encode_event(event, &mut frame);
+                self.post_event(*connection, &frame);
                 self.count_change(event.event, 1);
             }
             Step::Watch { connection, codec, xid, zxid, op } => {
-                let reply = self.answer(connection, &op);
+                let reply = self.answer(*connection, op);
                 let mut bytes = Vec::new();
-                codec.encode_reply(xid, zxid, &reply, &mut bytes);
-                self.parcels.add_replies(connection, 1, bytes);
+                codec.encode_reply(*xid, *zxid, &reply, &mut bytes);
+                self.parcels.add_replies(*connection, 1, &bytes);
             }
-            Step::Reset { connection } => self.forget(connection),
+            Step::Reset { connection } => self.forget(*connection),
         }
+    }
+
+    /// What is known of a connection from here on.
+    fn know(&mut self, connection: ConnectionId, watcher: Option<Watcher>) {
+        let before = match watcher {
+            Some(watcher) => self.watchers.insert(connection, watcher),
+            None => self.watchers.remove(&connection),
+        };
+        self.undo.known.push((connection, before));
     }
 
     /// Tells every connection that watches this change and may read the znode.
@@ -294,8 +329,9 @@ impl WatchFanout {
     }
 
     fn forget(&mut self, connection: ConnectionId) {
-        if self.watchers.remove(&connection).is_some() {
+        if self.watchers.contains_key(&connection) {
             self.table.forget(connection);
+            self.know(connection, None);
         }
     }
 }
@@ -309,10 +345,11 @@ impl Machine for WatchFanout {
             Input::Deliver(delivery) => self.deliver(delivery, effects),
             Input::Closed(connections) => {
                 for connection in connections {
-                    self.forget(connection);
+                    self.fan.forget(connection);
                 }
+                self.fan.settle();
             }
-            Input::ForgetStats => self.stats = FanoutStats::default(),
+            Input::ForgetStats => self.fan.stats = FanoutStats::default(),
         }
     }
 }

@@ -24,7 +24,14 @@ pub struct WatchTable {
     recursive_watches: usize,
     /// Kept between calls so that firing allocates nothing in the long run.
     changed: Vec<(ConnectionId, Kinds, Kinds)>,
+    /// What entries held before each change since [`WatchTable::begin`], if that was called.
+    journal: Option<Vec<(ConnectionId, Arc<str>, Kinds)>>,
+    /// A change is under way.
+    is_changing: bool,
 }
+
+/// A journal longer than this gives its memory back.
+const JOURNAL_KEPT: usize = 1024;
 
 /// What `wchs` and `mntr` tell. Counted as ZooKeeper counts: an entry is a path and a connection,
 /// whatever kinds it holds there; all but the last number look at the data table only.
@@ -52,7 +59,33 @@ impl WatchTable {
             data_paths: 0,
             recursive_watches: 0,
             changed: Vec::new(),
+            journal: None,
+            is_changing: false,
         }
+    }
+
+    /// From here on changes can be taken back, until [`Self::settle`].
+    pub fn begin(&mut self) {
+        self.journal.get_or_insert_default().clear();
+    }
+
+    /// What was changed stays.
+    pub fn settle(&mut self) {
+        self.journal = self.journal.take().filter(|journal| journal.capacity() <= JOURNAL_KEPT);
+        self.journal.iter_mut().for_each(Vec::clear);
+    }
+
+    /// The table as it was when [`Self::begin`] was last called, or as it is if that is settled.
+    /// None if it was left in the middle of a change.
+    pub fn undone(mut self) -> Option<Self> {
+        if self.is_changing {
+            return None;
+        }
+        for (connection, path, before) in self.journal.take().unwrap_or_default().into_iter().rev()
+        {
+            self.put(connection, path, before);
+        }
+        Some(self)
     }
 
     /// Adds a watch beside those the connection holds on the path already.
@@ -63,16 +96,20 @@ impl WatchTable {
         registration: WatchRegistration,
     ) {
         let kinds = Kinds::of(registration);
+        self.is_changing = true;
         let id = self.paths.intern(path);
         let before = self.paths.at_mut(id).watchers.add(connection, kinds);
         self.account(id, connection, before, before.with(kinds));
+        self.is_changing = false;
     }
 
     /// Uses up the one-shot watches that a change concerns, and appends each connection to be
     /// told to `told`: once, in ascending order, whatever number of watches it holds.
     pub fn fire(&mut self, event: EventType, path: &str, told: &mut Vec<ConnectionId>) {
         let first = told.len();
+        self.is_changing = true;
         self.fire_at(event, path, told);
+        self.is_changing = false;
         let beyond = Kinds::told_of_descendant(event);
         if self.recursive_watches == 0 || beyond.is_empty() {
             return;
@@ -95,10 +132,7 @@ impl WatchTable {
     pub fn remove(&mut self, connection: ConnectionId, path: &str, kind: RemoveKind) -> bool {
         let Some(id) = self.paths.find(path) else { return false };
         let kinds = Kinds::removable(kind);
-        let before = self.paths.at_mut(id).watchers.remove(connection, kinds);
-        self.account(id, connection, before, before.without(kinds));
-        self.paths.release_if_unwatched(id);
-        before.meets(kinds)
+        self.take(connection, id, kinds).meets(kinds)
     }
 
     /// Forgets all watches of a connection.
@@ -106,10 +140,7 @@ impl WatchTable {
         let all = (connection, PathId::MIN)..=(connection, PathId::MAX);
         let held: Vec<PathId> = self.held.range(all).map(|(_, id)| *id).collect();
         for id in held {
-            let all_kinds = Kinds::removable(RemoveKind::Any);
-            let before = self.paths.at_mut(id).watchers.remove(connection, all_kinds);
-            self.account(id, connection, before, Kinds::NONE);
-            self.paths.release_if_unwatched(id);
+            self.take(connection, id, Kinds::removable(RemoveKind::Any));
         }
     }
 
@@ -170,6 +201,28 @@ impl WatchTable {
         listed
     }
 
+    /// Takes kinds from one entry; answers what it held before.
+    fn take(&mut self, connection: ConnectionId, id: PathId, kinds: Kinds) -> Kinds {
+        self.is_changing = true;
+        let before = self.paths.at_mut(id).watchers.remove(connection, kinds);
+        self.account(id, connection, before, before.without(kinds));
+        self.paths.release_if_unwatched(id);
+        self.is_changing = false;
+        before
+    }
+
+    /// Lets a connection hold exactly this on a path.
+    fn put(&mut self, connection: ConnectionId, path: Arc<str>, kinds: Kinds) {
+        let id = self.paths.intern(path);
+        let watchers = &mut self.paths.at_mut(id).watchers;
+        let before = watchers.remove(connection, Kinds::removable(RemoveKind::Any));
+        if !kinds.is_empty() {
+            watchers.add(connection, kinds);
+        }
+        self.account(id, connection, before, kinds);
+        self.paths.release_if_unwatched(id);
+    }
+
     /// Fires the watches set on the path itself.
     fn fire_at(&mut self, event: EventType, path: &str, told: &mut Vec<ConnectionId>) {
         let Some(id) = self.paths.find(path) else { return };
@@ -194,6 +247,9 @@ impl WatchTable {
 
     /// Keeps the index by connection and the counts in step with one entry's change.
     fn account(&mut self, id: PathId, connection: ConnectionId, before: Kinds, after: Kinds) {
+        if let Some(journal) = &mut self.journal {
+            journal.push((connection, self.paths.at(id).path.clone(), before));
+        }
         if before.is_empty() && !after.is_empty() {
             self.held.insert((connection, id));
         } else if !before.is_empty() && after.is_empty() {

@@ -131,6 +131,8 @@ pub enum HistoryReader {
     Learner(ServerId),
     /// This server's own state, which lags behind what is kept in memory.
     Host,
+    /// This server's own state, which is being made anew. No affair of the protocol's.
+    Rebuild,
 }
 
 /// A piece of durable, live history, as the log holds it.

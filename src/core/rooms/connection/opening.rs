@@ -100,7 +100,8 @@ impl Connection {
         claim.timeout_ms = claim.timeout_ms.clamp(min_session_timeout_ms, max_session_timeout_ms);
         let (session, timeout_ms) = (claim.session, claim.timeout_ms);
         self.phase = Phase::Greeting { read_only, session, timeout_ms };
-        match view.read(|tree| judge(tree, &claim)) {
+        // What cannot be judged now is judged behind all that is under way.
+        match view.look(|tree| judge(tree, &claim)).unwrap_or(Judgement::Behind) {
             Judgement::Good => self.grant(session, timeout_ms, out),
             Judgement::Behind | Judgement::Unknown => {
                 let body = ItemBody::Claim(claim);

@@ -8,7 +8,7 @@ use crate::types::{AclEntry, AuthId, Create, CreateVariant, Epoch, Once, Op, Out
 use crate::wire::{Codec, txn};
 use crate::zab::io::Timing;
 use crate::zab::quorum::{Ensemble, Membership, Role};
-use crate::zab::{LogOrder, Recovered};
+use crate::zab::{History, LogOrder, Recovered, Restated};
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec;

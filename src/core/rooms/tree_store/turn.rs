@@ -72,7 +72,7 @@ impl Turn {
 /// Applies or answers one thing.
 pub(super) fn act(
     tree: &mut Tree,
-    committed: Committed,
+    committed: &Committed,
     scratch: &mut TreeEffects,
     watched: &mut bool,
     turn: &mut Turn,
@@ -80,17 +80,17 @@ pub(super) fn act(
     let Committed { sender, xid, body } = committed;
     match (body, sender) {
         (CommittedBody::Txn(proposal), sender) => {
-            apply(tree, &proposal, sender.as_deref(), xid, scratch, *watched, turn);
+            apply(tree, proposal, sender.as_deref(), *xid, scratch, *watched, turn);
         }
         (CommittedBody::Travel(frame), Some(sender)) => {
-            travel(tree, &frame, &sender, watched, turn);
+            travel(tree, frame, sender, watched, turn);
         }
         (CommittedBody::Claim(claim), Some(sender)) => {
-            let judged = Attached::Judged(judge(tree, &claim));
+            let judged = Attached::Judged(judge(tree, claim));
             turn.attached.push((sender.connection, judged));
         }
         (CommittedBody::Attach { session, timeout_ms }, Some(sender)) => {
-            attach(tree, session, timeout_ms, sender.connection, turn);
+            attach(tree, *session, *timeout_ms, sender.connection, turn);
         }
         (
             CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. },

@@ -31,14 +31,36 @@ impl Parcels {
         Self { filling: Vec::new(), place }
     }
 
-    pub(super) fn add_replies(&mut self, connection: ConnectionId, requests: u32, bytes: Vec<u8>) {
+    pub(super) fn add_replies(&mut self, connection: ConnectionId, requests: u32, bytes: &[u8]) {
         let parcel = self.parcel_of(connection);
         parcel.requests += requests;
-        if parcel.bytes.is_empty() {
-            parcel.bytes = bytes;
-        } else {
-            parcel.bytes.extend_from_slice(&bytes);
+        parcel.bytes.extend_from_slice(bytes);
+    }
+
+    /// The same, but takes the bytes themselves if they are the first, and says then how many they
+    /// were.
+    pub(super) fn move_replies(
+        &mut self,
+        connection: ConnectionId,
+        requests: u32,
+        bytes: &mut Vec<u8>,
+    ) -> Option<usize> {
+        let parcel = self.parcel_of(connection);
+        parcel.requests += requests;
+        if !parcel.bytes.is_empty() {
+            parcel.bytes.extend_from_slice(bytes);
+            return None;
         }
+        parcel.bytes = core::mem::take(bytes);
+        Some(parcel.bytes.len())
+    }
+
+    /// Gives back the first bytes of a connection's parcel, which is of no use any more.
+    pub(super) fn take_back(&mut self, connection: ConnectionId, length: usize) -> Option<Vec<u8>> {
+        let parcel = self.filling.iter_mut().find(|parcel| parcel.connection == connection)?;
+        let mut bytes = core::mem::take(&mut parcel.bytes);
+        bytes.truncate(length);
+        (bytes.len() == length).then_some(bytes)
     }
 
     pub(super) fn add_event(&mut self, connection: ConnectionId, frame: &[u8]) {

@@ -200,7 +200,7 @@ fn closed_and_reset_connections_are_told_nothing_more() {
     let steps = vec![Step::Reset { connection: B }, change(7, EventType::Deleted, "/a")];
     assert_eq!(deliver(&mut fanout, steps), []);
     assert!(fanout.table().is_empty());
-    assert!(fanout.watchers.is_empty());
+    assert!(fanout.fan.watchers.is_empty());
 }
 
 #[test]
@@ -226,4 +226,62 @@ fn a_hundred_thousand_connections_get_one_copy_each() {
     assert_eq!(parcels.len(), 100_000);
     assert!(parcels.iter().all(|parcel| parcel.events == 1 && parcel.bytes == changed));
     assert_eq!(fanout.stats().event_bytes, 100_000 * (changed.len() as u64 - 4));
+}
+
+/// A fan-out with watches of every kind, and a delivery that changes all there is to change.
+fn busy() -> (WatchFanout, Vec<Step>) {
+    let mut fanout = WatchFanout::new(1);
+    let before = vec![
+        register(A, "/a", WatchRegistration::Data),
+        register(A, "/a", WatchRegistration::Child),
+        register(B, "/a", WatchRegistration::Data),
+        register(B, "/", WatchRegistration::PersistentRecursive),
+        register(A, "/p", WatchRegistration::Persistent),
+    ];
+    deliver(&mut fanout, before);
+    let remove = OwnedWatchOp::Remove { path: "/p".into(), kind: RemoveKind::Any };
+    let (codec, xid, zxid) = (Codec::Jute, Xid(3), Zxid(4));
+    let steps = vec![
+        reply(A, 1, b"first"),
+        change(5, EventType::Created, "/x"),
+        reply(A, 2, b"second"),
+        register(A, "/x", WatchRegistration::Data),
+        change(6, EventType::DataChanged, "/a"),
+        Step::Identities { connection: B, ids: ids("bob:y") },
+        Step::Watch { connection: A, codec, xid, zxid, op: remove },
+        readable_by("bob:y", 7, "/x"),
+        Step::Reset { connection: B },
+        change(8, EventType::Deleted, "/a"),
+        reply(B, 1, b"third"),
+    ];
+    (fanout, steps)
+}
+
+#[test]
+fn a_delivery_given_up_anywhere_is_taken_in_once_more_with_the_same_outcome() {
+    let (mut undisturbed, steps) = busy();
+    let expected = deliver(&mut undisturbed, steps.clone());
+    for taken in 0..=steps.len() {
+        let (mut fanout, steps) = busy();
+        (fanout.underway, fanout.upto) = (steps, Zxid(9));
+        fanout.fan.begin();
+        for (at, step) in fanout.underway.iter_mut().enumerate().take(taken) {
+            fanout.fan.take(at, step);
+        }
+        let (mut heir, again) = fanout.heir(1).expect("no change was under way");
+        let again = again.expect("a delivery was");
+        assert_eq!(deliver(&mut heir, again.steps), expected, "after {taken} steps");
+        assert_eq!(heir.table().summary(), undisturbed.table().summary());
+        assert_eq!(heir.table().by_path(), undisturbed.table().by_path());
+        assert_eq!(heir.stats(), undisturbed.stats());
+        assert_eq!(heir.fan.watchers.len(), undisturbed.fan.watchers.len());
+    }
+}
+
+#[test]
+fn an_heir_of_one_at_rest_has_nothing_to_repeat() {
+    let (fanout, _) = busy();
+    let (table, stats) = (fanout.table().by_connection(), fanout.stats());
+    let (heir, again) = fanout.heir(1).expect("no change was under way");
+    assert_eq!((again, heir.table().by_connection(), heir.stats()), (None, table, stats));
 }

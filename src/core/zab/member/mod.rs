@@ -271,6 +271,8 @@ impl Member {
         let answer = self.ground.answered(Read::History(reader));
         match reader {
             HistoryReader::Host => self.ground.history_for_host(history, out),
+            // Whoever reads for that is answered elsewhere.
+            HistoryReader::Rebuild => self.ground.dropped += 1,
             HistoryReader::Learner(learner) => {
                 self.for_learner(answer, |leader, ground| {
                     leader.history_for_learner(ground, learner, (answer, history), out);

@@ -18,7 +18,41 @@ struct Trio {
     applied: BTreeMap<ServerId, Vec<Zxid>>,
     /// The same with what is in them.
     history: BTreeMap<ServerId, Vec<Proposal>>,
+    logs: BTreeMap<ServerId, Log>,
     now: Now,
+}
+
+/// What a server has given to its disk.
+#[derive(Clone, Default)]
+struct Log {
+    holds: Restated,
+    entries: Vec<Proposal>,
+    stage: Vec<Proposal>,
+}
+
+impl Log {
+    fn order(&mut self, order: LogOrder) {
+        match order {
+            LogOrder::Append(proposal) => self.entries.push(proposal),
+            LogOrder::Accept(reign) => self.holds.accepted = reign,
+            LogOrder::BeginStage { base, .. } => {
+                self.stage = self.entries.clone();
+                self.stage.retain(|entry| entry.zxid <= base);
+            }
+            LogOrder::Stage(proposal) => self.stage.push(proposal),
+            LogOrder::CommitStage { reign } => {
+                self.holds.current = reign;
+                self.entries = core::mem::take(&mut self.stage);
+            }
+        }
+        self.holds.last = self.entries.last().map_or(Zxid::ZERO, |last| last.zxid);
+    }
+
+    fn history(&self, after: Zxid) -> History {
+        let end = self.entries.partition_point(|entry| entry.zxid <= after);
+        let base = end.checked_sub(1).map_or(Zxid::ZERO, |at| self.entries[at].zxid);
+        History { after, base, entries: self.entries[end..].to_vec(), reaches_back: true }
+    }
 }
 
 impl Trio {
@@ -36,6 +70,7 @@ impl Trio {
             kicked: Vec::new(),
             applied: BTreeMap::new(),
             history: BTreeMap::new(),
+            logs: BTreeMap::new(),
             now: NOW,
         };
         trio.inbox.extend(ids.map(|id| (id, Input::Start)));
@@ -84,7 +119,25 @@ impl Trio {
             Effect::Send(to, message) if !self.cut.contains(&id) && !self.cut.contains(&to) => {
                 self.inbox.push_back((to, Input::Received(id, vec![message])));
             }
-            Effect::Log { mark, .. } => self.inbox.push_back((id, Input::Durable(mark))),
+            Effect::Log { mark, orders, committed } => {
+                let log = self.logs.entry(id).or_default();
+                orders.into_iter().for_each(|order| log.order(order));
+                log.holds.committed = committed;
+                self.inbox.push_back((id, Input::Durable(mark)));
+            }
+            Effect::ReadHistory(reader, after) => {
+                let history = self.logs.entry(id).or_default().history(after);
+                self.inbox.push_back((id, Input::History(reader, history)));
+            }
+            Effect::Restate => {
+                let holds = self.logs.entry(id).or_default().holds;
+                self.inbox.push_back((id, Input::Restated(holds)));
+            }
+            // What is on its way comes before the other side's notice.
+            Effect::Disconnect(peer) => {
+                self.inbox.push_back((id, Input::LinkDown(peer)));
+                self.inbox.push_back((peer, Input::LinkDown(id)));
+            }
             Effect::Commit(batch) => batch.into_iter().for_each(|committed| {
                 if let CommittedBody::Txn(proposal) = &committed.body {
                     self.applied.entry(id).or_default().push(proposal.zxid);
@@ -100,6 +153,14 @@ impl Trio {
             }
             _ => {}
         }
+    }
+
+    /// Its pipeline panics: what it had decided so far is done, and the next one begins anew.
+    fn panics(&mut self, server: u64) {
+        let id = ServerId(server);
+        let pipeline = self.servers.remove(&id).expect("it is one of the three");
+        self.servers.insert(id, pipeline.heir().expect("it was changing nothing"));
+        self.inbox.push_front((id, Input::Anew));
     }
 
     /// Takes a server off the net; the others notice.
@@ -194,6 +255,37 @@ fn writes_under_way_when_the_leader_dies_are_answered_once_and_in_order() {
         let applied = &trio.applied[&ServerId(1)];
         assert_eq!(applied.len(), 3, "each write once, after {steps} steps: {applied:?}");
         assert_eq!(applied, &trio.applied[&ServerId(2)]);
+    }
+}
+
+#[test]
+fn requests_survive_a_pipeline_that_panics_and_are_answered_once_and_in_order() {
+    for failing in [[3, 3], [1, 1], [3, 1]] {
+        for steps in 0..60 {
+            let mut trio = Trio::new();
+            trio.elect(3);
+            for server in [1, 3] {
+                let bodies = vec![write(), confirm(), write(), travel(), write()];
+                trio.give(server, submit_as(server, server as i64, bodies));
+            }
+            for server in failing {
+                for _ in 0..steps {
+                    trio.step();
+                }
+                trio.panics(server);
+            }
+            trio.settle();
+            trio.elect_the_most_recent();
+            for server in [1, 3].map(ServerId) {
+                let mine = trio.answered.iter().filter(|(id, ..)| *id == server);
+                let xids: Vec<_> = mine.map(|(_, xid, _)| *xid).collect();
+                assert_eq!(xids, [1, 2, 3, 4, 5], "{server:?}, {failing:?} after {steps} steps");
+            }
+            let applied = &trio.applied[&ServerId(1)];
+            assert_eq!(applied.len(), 6, "each write once, {failing:?} after {steps} steps");
+            assert_eq!(applied, &trio.applied[&ServerId(3)]);
+            assert_eq!(trio.kicked, [], "{failing:?} after {steps} steps");
+        }
     }
 }
 

@@ -114,7 +114,7 @@ impl World {
         match &question {
             Question::History(HistoryReader::Learner(_), _) => state.history_reads += 1,
             Question::Snapshot(_) => state.snapshot_reads += 1,
-            Question::History(HistoryReader::Host, _)
+            Question::History(HistoryReader::Host | HistoryReader::Rebuild, _)
             | Question::Installed(_)
             | Question::Delivered(_) => {}
         }
