@@ -3,8 +3,10 @@
 //!
 //! Rooms fail by the feature `faults`, which is on in tests alone.
 
+mod large;
 mod load;
 mod server;
+mod storm;
 
 use load::{Load, connect, runtime, versions};
 use ostler::client::{CreateOptions, Kind};

@@ -3,8 +3,10 @@
 
 use ostler_actors::faults::{Fault, Faults};
 use ostler_actors::serve_a_drill;
-use ostler_actors::settings::{Settings, WordsAllowed};
+use ostler_actors::settings::{EnsembleSettings, MemberSettings, Settings, WordsAllowed};
 use ostler_actors::supervision::Endurance;
+use ostler_core::types::ServerId;
+use ostler_core::zab::quorum::Role;
 use slog::{Drain, Logger, o};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -18,6 +20,13 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Tells the process that it is the server, and its port.
 const PORT: &str = "OSTLER_TEST_DRILL_PORT";
 const DIRECTORY: &str = "OSTLER_TEST_DRILL_DIRECTORY";
+/// Its number and the ports of all members for each other, as `2 31501 31502 31503`; nothing if it
+/// is alone.
+const MEMBERS: &str = "OSTLER_TEST_DRILL_MEMBERS";
+/// Restarts of the rooms of a group that it bears.
+const RESTARTS: &str = "OSTLER_TEST_DRILL_RESTARTS";
+/// Transactions between snapshots.
+const SNAPSHOT_EVERY: &str = "OSTLER_TEST_DRILL_SNAPSHOT_EVERY";
 
 /// How long a room may stall before the server ends, in all tests.
 pub(crate) const STALL_MAX: Duration = Duration::from_millis(1500);
@@ -26,13 +35,17 @@ pub(crate) const STALL_MAX: Duration = Duration::from_millis(1500);
 pub(crate) fn serve_if_asked_to() {
     let (Ok(port), Ok(directory)) = (std::env::var(PORT), std::env::var(DIRECTORY)) else { return };
     let port: u16 = port.parse().expect("a port");
+    let number = |name| std::env::var(name).ok().map(|text| text.parse().expect("a number"));
+    let (server, ensemble) = membership();
     let settings = Settings {
+        server,
+        ensemble,
         data_dir: format!("{directory}/data").into(),
         log_dir: format!("{directory}/data").into(),
         client_address: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))],
         tick_ms: 200,
         min_session_timeout_ms: 400,
-        snapshot_every_txns: 200,
+        snapshot_every_txns: number(SNAPSHOT_EVERY).unwrap_or(200),
         segment_bytes: 1 << 20,
         words_allowed: WordsAllowed::All,
         ..Settings::default()
@@ -42,6 +55,12 @@ pub(crate) fn serve_if_asked_to() {
         stall_max: STALL_MAX,
         pulse: Duration::from_millis(50),
         ..Endurance::default()
+    };
+    let endurance = match number(RESTARTS) {
+        Some(restarts) => {
+            Endurance { restarts_max: usize::try_from(restarts).expect("a count"), ..endurance }
+        }
+        None => endurance,
     };
     let faults = Faults::default();
     let orders = faults.clone();
@@ -57,6 +76,19 @@ pub(crate) fn serve_if_asked_to() {
         std::process::exit(error.exit_code().into());
     }
     std::process::exit(0);
+}
+
+/// The server's number, and whom it decides with.
+fn membership() -> (ServerId, Option<EnsembleSettings>) {
+    let Ok(told) = std::env::var(MEMBERS) else { return (Settings::default().server, None) };
+    let numbers: Vec<u64> = told.split(' ').map(|word| word.parse().expect("a number")).collect();
+    let (own, ports) = numbers.split_first().expect("its own number comes first");
+    let members = (1..).zip(ports).map(|(id, port)| {
+        let address = format!("127.0.0.1:{port}");
+        let member = MemberSettings { role: Role::VOTER, address, election_port: 0, client: None };
+        (ServerId(id), member)
+    });
+    (ServerId(*own), Some(EnsembleSettings::new(members.collect())))
 }
 
 /// `room fault number`.
@@ -75,34 +107,78 @@ fn obey(faults: &Faults, line: &str) {
     faults.arm(room, fault);
 }
 
+/// In what a server differs from others.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Drill {
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Drill {
+    /// Alone, and bears any number of restarts.
+    pub(crate) fn alone() -> Self {
+        Self { environment: vec![(RESTARTS, "1000000".to_owned())] }
+    }
+
+    /// Three that bear any number of restarts.
+    pub(crate) fn trio() -> Vec<Self> {
+        let ports: Vec<_> = (0..3).map(|_| free_port().to_string()).collect();
+        let one = |number: u32| {
+            let mut one = Self::alone();
+            one.environment.push((MEMBERS, format!("{number} {}", ports.join(" "))));
+            one
+        };
+        (1..=3).map(one).collect()
+    }
+
+    /// With so many transactions between snapshots.
+    pub(crate) fn snapshot_every(mut self, txns: u64) -> Self {
+        self.environment.push((SNAPSHOT_EVERY, txns.to_string()));
+        self
+    }
+}
+
 /// One server for one test, in a directory of its own, killed when the test ends.
 pub(crate) struct Server {
     root: tempfile::TempDir,
     port: u16,
+    drill: Drill,
     process: Child,
     orders: ChildStdin,
 }
 
 impl Server {
+    /// Alone, with the usual limit of restarts.
     pub(crate) fn start() -> Self {
-        let root = tempfile::tempdir().expect("makes a directory");
-        let free = TcpListener::bind("127.0.0.1:0").expect("binds");
-        let port = free.local_addr().expect("has an address").port();
-        drop(free);
-        let (process, orders) = spawn(&root, port);
-        let server = Self { root, port, process, orders };
-        server.await_answer();
+        Self::start_with(&Drill::default())
+    }
+
+    pub(crate) fn start_with(drill: &Drill) -> Self {
+        let server = Self::spawn_with(drill);
+        server.await_serving();
         server
+    }
+
+    /// Does not wait until it serves.
+    pub(crate) fn spawn_with(drill: &Drill) -> Self {
+        let root = tempfile::tempdir().expect("makes a directory");
+        let port = free_port();
+        let (process, orders) = spawn(&root, port, drill);
+        Self { root, port, drill: drill.clone(), process, orders }
     }
 
     /// Starts it again where it was, after it has ended.
     pub(crate) fn start_again(&mut self) {
-        (self.process, self.orders) = spawn(&self.root, self.port);
-        self.await_answer();
+        self.spawn_again();
+        self.await_serving();
     }
 
-    fn await_answer(&self) {
-        self.until("it answers", || (self.word("ruok") == "imok").then_some(()));
+    /// The same without waiting until it serves.
+    pub(crate) fn spawn_again(&mut self) {
+        (self.process, self.orders) = spawn(&self.root, self.port, &self.drill);
+    }
+
+    pub(crate) fn await_serving(&self) {
+        self.until("it serves", || self.word("srvr").contains("Mode: ").then_some(()));
     }
 
     pub(crate) fn address(&self) -> String {
@@ -132,6 +208,25 @@ impl Server {
         Some(line.to_owned())
     }
 
+    /// How often a room has been built anew since the start.
+    pub(crate) fn restarts(&self, room: &str) -> Option<u64> {
+        self.metric(&format!("room_restart_count_{room}"))?.parse().ok()
+    }
+
+    /// Each return of a room since the first start, and how many milliseconds it was down.
+    pub(crate) fn returns(&self) -> Vec<(String, u64)> {
+        let told = self.told();
+        let told = told.lines().filter(|line| line.contains("a room is back"));
+        let one = |line: &str| {
+            let value = |key: &str| {
+                let (_, behind) = line.split_once(key)?;
+                Some(behind.split(',').next().unwrap_or(behind).trim().to_owned())
+            };
+            Some((value("room: ")?, value("down_ms: ")?.parse().ok()?))
+        };
+        told.filter_map(one).collect()
+    }
+
     /// Waits until a room has been built anew so often.
     pub(crate) fn await_restarts(&self, room: &str, restarts: u64) {
         let name = format!("room_restart_count_{room}");
@@ -145,9 +240,16 @@ impl Server {
             if let Some(found) = look() {
                 return found;
             }
-            assert!(begun.elapsed() < PATIENCE, "{what} does not come: {}", self.told());
+            assert!(begun.elapsed() < PATIENCE, "{what} does not come: {}", self.told_last());
             std::thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    /// The last of its log records.
+    pub(crate) fn told_last(&self) -> String {
+        let told = self.told();
+        let lines: Vec<_> = told.lines().rev().take(60).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
     /// All its log records.
@@ -181,7 +283,12 @@ impl Drop for Server {
     }
 }
 
-fn spawn(root: &tempfile::TempDir, port: u16) -> (Child, ChildStdin) {
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").expect("binds");
+    free.local_addr().expect("has an address").port()
+}
+
+fn spawn(root: &tempfile::TempDir, port: u16, drill: &Drill) -> (Child, ChildStdin) {
     let told = root.path().join("told");
     let told = File::options().create(true).append(true).open(told).expect("opens");
     let me = std::env::current_exe().expect("a test has a binary");
@@ -189,6 +296,7 @@ fn spawn(root: &tempfile::TempDir, port: u16) -> (Child, ChildStdin) {
         .args(["--exact", "the_server_of_the_other_tests", "--nocapture"])
         .env(PORT, port.to_string())
         .env(DIRECTORY, root.path())
+        .envs(drill.environment.iter().cloned())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(told)
