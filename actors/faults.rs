@@ -22,6 +22,8 @@ mod armed {
         Stall(Duration),
         /// Its next effect that can fail does.
         FailEffect,
+        /// The process is aborted before its next input, as when memory is used up.
+        Abort,
     }
 
     /// The faults of one server. A clone arms the same ones.
@@ -59,12 +61,14 @@ mod armed {
                 Fault::PanicAtInput(_)
                 | Fault::PanicAtEffect(_)
                 | Fault::PanicInChange(_)
-                | Fault::FailEffect => None,
+                | Fault::FailEffect
+                | Fault::Abort => None,
             }) {
                 std::thread::sleep(pause);
             }
             let due = self.take(|fault| match fault {
                 Fault::PanicAtInput(left) => is_due(left),
+                Fault::Abort => std::process::abort(),
                 Fault::PanicAtEffect(_)
                 | Fault::PanicInChange(_)
                 | Fault::Stall(_)
@@ -80,7 +84,8 @@ mod armed {
                 Fault::PanicAtInput(_)
                 | Fault::PanicAtEffect(_)
                 | Fault::Stall(_)
-                | Fault::FailEffect => None,
+                | Fault::FailEffect
+                | Fault::Abort => None,
             });
             assert!(due.is_none(), "a fault on command, in a change");
         }
@@ -92,7 +97,8 @@ mod armed {
                 Fault::PanicAtInput(_)
                 | Fault::PanicInChange(_)
                 | Fault::Stall(_)
-                | Fault::FailEffect => None,
+                | Fault::FailEffect
+                | Fault::Abort => None,
             });
             assert!(due.is_none(), "a fault on command, at an effect");
         }

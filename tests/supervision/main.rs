@@ -174,6 +174,21 @@ fn a_tree_store_that_panics_pauses_reads_and_tells_nobody_anything_twice() {
 }
 
 #[test]
+fn an_abort_is_the_end_and_nothing_acknowledged_is_lost() {
+    let mut server = Server::start();
+    let load = Load::start(&server);
+    server.strike("tree_store", "abort 0");
+    assert_eq!(server.ends(), None, "by a signal: {}", server.told());
+    let acknowledged = load.finish().sets;
+    server.start_again();
+    let found = runtime().block_on(versions(&server.address()));
+    for (found, acknowledged) in found.into_iter().zip(acknowledged) {
+        // The set that was under way may have happened.
+        assert!((acknowledged..=acknowledged + 1).contains(&found), "{found} of {acknowledged}");
+    }
+}
+
+#[test]
 fn a_room_that_fails_too_often_ends_the_process_with_a_reason() {
     let mut server = Server::start();
     for restarts in 1..=10 {

@@ -102,6 +102,7 @@ fn obey(faults: &Faults, line: &str) {
         "change" => Fault::PanicInChange(number),
         "stall" => Fault::Stall(Duration::from_millis(number)),
         "fail" => Fault::FailEffect,
+        "abort" => Fault::Abort,
         other => panic!("{other}"),
     };
     faults.arm(room, fault);

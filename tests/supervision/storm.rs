@@ -153,6 +153,7 @@ fn at_random(servers: &mut [Server], load: &Load, strikes: usize) -> usize {
 
 fn report(name: &str, servers: &[Server], measured: &BTreeMap<&str, Measured>, struck: usize) {
     let returns: Vec<_> = servers.iter().flat_map(Server::returns).collect();
+    let mut late = Vec::new();
     for (room, _) in ROOMS {
         let own = &measured[room];
         let back = returns.iter().filter(|(back, _)| back == room).map(|(_, ms)| *ms).collect();
@@ -165,11 +166,10 @@ fn report(name: &str, servers: &[Server], measured: &BTreeMap<&str, Measured>, s
             Spread::of(own.writes_ms.clone()),
             Spread::of(own.reads_ms.clone())
         );
-        if panics() >= 100 {
-            assert!(back.p99 <= BACK_MAX_MS, "{room} is back {back}");
-        }
+        late.extend((panics() >= 100 && back.p99 > BACK_MAX_MS).then(|| format!("{room} {back}")));
     }
     println!("{name}: {struck} returns of rooms in the part at random, {} in all", returns.len());
+    assert!(late.is_empty(), "rooms are back too late: {late:?}");
 }
 
 /// Milliseconds.
