@@ -14,6 +14,9 @@ use std::hint::black_box;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const COUNT: u64 = 1_000_000;
 const CONNECTIONS: u64 = 100;
 /// Set for the processes that measure.

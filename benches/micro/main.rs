@@ -9,6 +9,9 @@ mod watch;
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::time::Duration;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn short() -> Criterion {
     let (warm_up, measured) = (Duration::from_millis(500), Duration::from_secs(2));
     Criterion::default().warm_up_time(warm_up).measurement_time(measured).sample_size(30)
