@@ -15,7 +15,7 @@ use ostler_core::tree::Tree;
 use ostler_core::types::limits::CONNECTION_OUTPUT_BYTES_MAX;
 use ostler_core::types::{ConnectionId, SessionId};
 use ostler_core::wire::FourLetterWord;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::ErrorKind;
 use std::pin::Pin;
@@ -35,6 +35,8 @@ const HELD_BACK: Duration = Duration::from_millis(2);
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH_BYTES]);
+    /// What the last connection that sent all it had wrote its output into.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Serves one socket until it ends.
@@ -273,12 +275,20 @@ impl Talk {
             self.take_posts();
             self.machine.handed(upto);
         }
-        let mut out = Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() };
+        let mut out = self.output();
         let unsent = out.bytes.len();
         let consumed = self.machine.receive(bytes, &view, &mut out);
         self.ledger.took(&self.machine, started, &out, &out.bytes[unsent..]);
         self.perform(out);
         consumed
+    }
+
+    /// An output that goes on where the unsent bytes end.
+    fn output(&mut self) -> Output {
+        if self.unsent.capacity() == 0 {
+            self.unsent = SPARE.take();
+        }
+        Output { bytes: std::mem::take(&mut self.unsent), ..Output::default() }
     }
 
     fn perform(&mut self, out: Output) {
@@ -313,8 +323,12 @@ impl Talk {
             match post {
                 Post::Parcel(parcel) => {
                     let requests = parcel.requests as usize;
-                    out.bytes.extend_from_slice(&parcel.bytes);
                     self.ledger.arrived(&self.machine, requests, &parcel.bytes);
+                    if out.bytes.is_empty() {
+                        out.bytes = parcel.bytes;
+                    } else {
+                        out.bytes.extend_from_slice(&parcel.bytes);
+                    }
                     self.outstanding.remove(requests);
                     self.machine.answered(requests, &mut out);
                 }
@@ -357,7 +371,14 @@ impl Talk {
     fn flush(&mut self) -> Result<(), std::io::Error> {
         while !self.unsent.is_empty() {
             match self.socket.try_write(&self.unsent) {
-                Ok(sent) if sent == self.unsent.len() => self.unsent = Vec::new(),
+                Ok(sent) if sent == self.unsent.len() => {
+                    let mut spare = std::mem::take(&mut self.unsent);
+                    // Memory that one large answer took is not kept for the small ones.
+                    if spare.capacity() <= SCRATCH_BYTES {
+                        spare.clear();
+                        SPARE.set(spare);
+                    }
+                }
                 Ok(sent) => drop(self.unsent.drain(..sent)),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),

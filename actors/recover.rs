@@ -108,7 +108,7 @@ fn replay(
 ) -> Result<(u64, i64), LogError> {
     // Of what a snapshot holds, only it knows the time.
     let (mut replayed, mut last_ms) = (0, tree.time_ms());
-    let mut effects = Effects::default();
+    let mut effects = Effects { unwatched: true, ..Effects::default() };
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
         last_ms = last_ms.max(entry.time_ms);

@@ -14,6 +14,7 @@
 //! Which protocol a client speaks is settled in `opening`; from there on it is a codec and makes
 //! no difference. No socket is touched here; the room reads and writes it.
 
+mod bodies;
 mod flight;
 mod frames;
 mod opening;
@@ -32,6 +33,7 @@ use crate::types::{
 use crate::wire::{Codec, Decoded, FourLetterWord, txn};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use bodies::Bodies;
 use bytes::Bytes;
 use flight::Flight;
 use frames::Frames;
@@ -241,6 +243,7 @@ impl Connection {
     fn serve<V: View>(&mut self, decoded: &[Decoded<'_>], view: &V, out: &mut Output) -> usize {
         let mut rest = decoded;
         let mut items = Vec::new();
+        let mut bodies = Bodies::default();
         while let Some((first, others)) = rest.split_first() {
             if matches!(self.phase, Phase::Closing)
                 || out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX
@@ -257,7 +260,8 @@ impl Connection {
                     continue;
                 }
             }
-            self.admit(first, &mut items, out);
+            bodies.expect(rest);
+            self.admit(first, &mut items, &mut bodies, out);
             rest = others;
         }
         self.submit(items, out);
@@ -333,10 +337,10 @@ impl Connection {
         &mut self,
         (xid, request, body): &Decoded<'_>,
         items: &mut Vec<Item>,
+        bodies: &mut Bodies,
         out: &mut Output,
     ) {
         let asked = Asked::of(*xid, request);
-        let travel = || ItemBody::Travel(Bytes::copy_from_slice(body));
         let body = match request {
             Request::Auth { scheme, auth } => {
                 self.submit(core::mem::take(items), out);
@@ -345,41 +349,44 @@ impl Connection {
                     // Answered already; it travels to tell the fan-out by which identities the
                     // events of this connection are judged from here on.
                     out.asked.push(asked);
-                    self.depart(Item { xid: *xid, body: travel() }, items);
+                    let body = ItemBody::Travel(bodies.copy(body));
+                    self.depart(Item { xid: *xid, body }, items);
                 }
                 return;
             }
-            Request::Write(op) => ItemBody::Write(self.write(*xid, op)),
+            Request::Write(op) => ItemBody::Write(self.write(*xid, op, bodies)),
             Request::CloseSession => {
                 self.phase = Phase::Closing;
                 let session = self.sender.session;
-                ItemBody::Write(self.payload(*xid, &Op::CloseSession { session }))
+                ItemBody::Write(self.payload(*xid, &Op::CloseSession { session }, bodies))
             }
             Request::Unknown => {
                 self.phase = Phase::Closing;
-                travel()
+                ItemBody::Travel(bodies.copy(body))
             }
             Request::Read(read) => {
                 self.watching |= read.sets_watch();
                 if self.confirms_reads && !vouches(items) {
-                    ItemBody::Confirm(Bytes::copy_from_slice(body))
+                    ItemBody::Confirm(bodies.copy(body))
                 } else {
-                    travel()
+                    ItemBody::Travel(bodies.copy(body))
                 }
             }
             Request::Watch(_) => {
                 self.watching = true;
-                travel()
+                ItemBody::Travel(bodies.copy(body))
             }
             // A write like any other, and refused like one: with a zxid.
             Request::Reconfig => {
                 let op = Op::Fail(ErrorCode::ReconfigDisabled);
-                ItemBody::Write(self.write(*xid, &op))
+                ItemBody::Write(self.write(*xid, &op, bodies))
             }
-            Request::Sync(_) => ItemBody::Confirm(Bytes::copy_from_slice(body)),
+            Request::Sync(_) => ItemBody::Confirm(bodies.copy(body)),
             // A ping too: its reply shows a zxid, and from the last zxid it has seen a client
             // reckons which events it missed.
-            Request::Ping | Request::WhoAmI | Request::Sasl(_) | Request::Malformed => travel(),
+            Request::Ping | Request::WhoAmI | Request::Sasl(_) | Request::Malformed => {
+                ItemBody::Travel(bodies.copy(body))
+            }
         };
         out.asked.push(asked);
         self.depart(Item { xid: *xid, body }, items);
@@ -432,18 +439,16 @@ impl Connection {
     }
 
     /// The payload of a client's write.
-    fn write(&self, xid: Xid, op: &Op<'_>) -> Bytes {
-        let Some(heard) = self.once else { return self.payload(xid, op) };
-        let mut payload = Vec::new();
+    fn write(&self, xid: Xid, op: &Op<'_>, bodies: &mut Bodies) -> Bytes {
+        let Some(heard) = self.once else { return self.payload(xid, op, bodies) };
         let once = Once { xid, heard };
-        txn::encode_once(self.sender.session, once, &self.sender.ids, op, &mut payload);
-        Bytes::from(payload)
+        let Sender { session, ids, .. } = &*self.sender;
+        bodies.write(|payload| txn::encode_once(*session, once, ids, op, payload))
     }
 
-    fn payload(&self, xid: Xid, op: &Op<'_>) -> Bytes {
-        let mut payload = Vec::new();
-        txn::encode(self.sender.session, xid, &self.sender.ids, op, &mut payload);
-        Bytes::from(payload)
+    fn payload(&self, xid: Xid, op: &Op<'_>, bodies: &mut Bodies) -> Bytes {
+        let Sender { session, ids, .. } = &*self.sender;
+        bodies.write(|payload| txn::encode(*session, xid, ids, op, payload))
     }
 
     fn submit(&self, items: Vec<Item>, out: &mut Output) {

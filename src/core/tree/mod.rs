@@ -156,6 +156,8 @@ pub struct Effects {
     pub sessions: Vec<SessionChange>,
     /// For the operator.
     pub quotas: Vec<QuotaExceeded>,
+    /// Nobody watches anything, so changes need not be told. Set by the caller, and never by the tree.
+    pub unwatched: bool,
 }
 
 impl Effects {

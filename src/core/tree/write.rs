@@ -412,6 +412,9 @@ impl Tree {
     }
 
     fn tell(&self, txn: &Txn<'_>, event: EventType, path: &str, slot: Slot, effects: &mut Effects) {
+        if effects.unwatched {
+            return;
+        }
         let acl = self.store.slab.at(slot).acl.entries();
         let readers = if self.rules.skip_acl || is_world_readable(acl) {
             Readers::Anyone

@@ -13,6 +13,8 @@ pub const NATIVE_FRAME_REQUESTS_MAX: usize = 1024;
 pub const TTL_MS_MAX: i64 = 0xff_ffff_ffff;
 /// Transactions applied under one write lock, so that readers wait microseconds.
 pub const APPLY_BATCH_MAX: usize = 64;
+/// Bytes of requests that may share one allocation; a larger one has its own.
+pub const BODIES_BYTES_MAX: usize = 16 << 10;
 /// Znodes written per slice of a background snapshot.
 pub const SNAPSHOT_SLICE_ZNODES: usize = 512;
 /// Requests of one connection that may be in flight behind its socket. They all stand before the

@@ -6,6 +6,9 @@ use crate::types::{Request, Xid};
 use crate::wire::{Codec, DecodeError, Decoded};
 use alloc::vec::Vec;
 
+/// Most frames that memory is laid aside for before they are seen.
+const EXPECTED_MAX: usize = 64;
+
 /// One frame at the start of some input.
 pub(super) enum Frame<'a> {
     /// It is not all there yet.
@@ -22,6 +25,14 @@ pub(super) fn frame(codec: Codec, input: &[u8], bytes_max: usize) -> Frame<'_> {
     let length = codec.frame_length(*prefix).ok().filter(|length| *length <= bytes_max);
     let Some(length) = length else { return Frame::TooLarge };
     rest.get(..length).map_or(Frame::Partial, |body| Frame::Whole(prefix.len() + length, body))
+}
+
+/// How many frames to be ready for: requests that come together are mostly alike.
+fn expected(codec: Codec, input: &[u8], bytes_max: usize) -> usize {
+    match frame(codec, input, bytes_max) {
+        Frame::Whole(length, _) => (input.len() / length).min(EXPECTED_MAX),
+        Frame::Partial | Frame::TooLarge => 0,
+    }
 }
 
 /// A request's place, and the body it is to be decoded from, its own having strings that are not
@@ -57,8 +68,13 @@ impl<'a> Frames<'a> {
         bytes_max: usize,
         mended: &mut Vec<Mended>,
     ) -> Self {
-        let mut frames =
-            Self { requests: Vec::new(), broken: false, heard: None, ends: Vec::new() };
+        let expected = expected(codec, input, bytes_max);
+        let mut frames = Self {
+            requests: Vec::with_capacity(expected),
+            broken: false,
+            heard: None,
+            ends: Vec::with_capacity(expected),
+        };
         let mut bytes = 0;
         loop {
             match frame(codec, &input[bytes..], bytes_max) {

@@ -3,6 +3,7 @@
 //! Both protocols come to one claim, which is judged once. A ZooKeeper client that this server
 //! must not serve is met with silence, as ZooKeeper does; a native one is told why.
 
+use super::bodies::Bodies;
 use super::frames::{Frame, frame};
 use super::{Connection, Door, Output, Phase};
 use crate::rooms::pipeline::{Claim, Item, ItemBody, Sender};
@@ -115,7 +116,7 @@ impl Connection {
         let body = if session == SessionId::NONE {
             let op = Op::CreateSession { timeout_ms, password: self.fresh_password };
             out.asked.push(Asked::SESSION);
-            ItemBody::Write(self.payload(Xid(0), &op))
+            ItemBody::Write(self.payload(Xid(0), &op, &mut Bodies::default()))
         } else {
             ItemBody::Attach { session, timeout_ms }
         };

@@ -19,6 +19,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+/// What the answer to a write takes, most often: it grows only where several follow each other.
+const REPLY_BYTES: usize = 128;
+
 /// What one turn under the write lock came to.
 #[derive(Default)]
 pub(super) struct Turn {
@@ -57,7 +60,8 @@ impl Turn {
         let same =
             matches!(self.steps.last(), Some(Step::Reply { connection, .. }) if *connection == to);
         if !same {
-            self.steps.push(Step::Reply { connection: to, requests: 0, bytes: Vec::new() });
+            let bytes = Vec::with_capacity(REPLY_BYTES);
+            self.steps.push(Step::Reply { connection: to, requests: 0, bytes });
         }
         match self.steps.last_mut() {
             Some(Step::Reply { requests, bytes, .. }) => {
@@ -108,6 +112,7 @@ fn apply(
     watched: bool,
     turn: &mut Turn,
 ) {
+    scratch.unwatched = !watched;
     let payload = txn::decode(&proposal.payload).expect("what the log holds was encoded by us");
     let once = payload.once();
     let (zxid, outcome) = tree.apply_once(
@@ -124,9 +129,7 @@ fn apply(
     turn.txns += 1;
     turn.bytes += proposal.payload.len() as u64;
     turn.exceeded.append(&mut scratch.quotas);
-    if watched {
-        turn.steps.extend(scratch.changes.drain(..).map(Step::Change));
-    }
+    turn.steps.extend(scratch.changes.drain(..).map(Step::Change));
     for change in &scratch.sessions {
         match change {
             SessionChange::Opened { session, timeout_ms } => {
