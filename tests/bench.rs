@@ -9,7 +9,9 @@ use ostler::load::{
     LoadError, Mix, Operation, Pace, Plan, Report, Skew, Workload, page, run, summary,
 };
 use ostler_core::wire::Codec;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 struct Server {
     process: Child,
     address: SocketAddr,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -28,9 +30,15 @@ impl Server {
         let address = free.local_addr().expect("has an address");
         drop(free);
         let directory = tempfile::tempdir().expect("makes a directory");
+        let process = Self::launch(directory.path(), address);
+        Self { process, address, directory }
+    }
+
+    /// A process that listens.
+    fn launch(directory: &Path, address: SocketAddr) -> Child {
         let process = Command::new(env!("CARGO_BIN_EXE_ostler"))
             .args(["serve", "--data-dir"])
-            .arg(directory.path().join("data"))
+            .arg(directory.join("data"))
             .args(["--client-port", &address.port().to_string()])
             .env("OSTLER__CLIENT__CONNECTIONS_PER_IP_MAX", "0")
             .stdin(Stdio::null())
@@ -38,13 +46,29 @@ impl Server {
             .stderr(Stdio::null())
             .spawn()
             .expect("the ostler binary starts");
-        let server = Self { process, address, _directory: directory };
         let begun = Instant::now();
-        while std::net::TcpStream::connect(address).is_err() {
+        while TcpStream::connect(address).is_err() {
             assert!(begun.elapsed() < PATIENCE, "the server does not come up");
             std::thread::sleep(Duration::from_millis(20));
         }
-        server
+        process
+    }
+
+    /// Kills the process and starts another one on what it left.
+    fn restart(&mut self) {
+        self.process.kill().expect("it was running");
+        self.process.wait().expect("it has ended");
+        self.process = Self::launch(self.directory.path(), self.address);
+    }
+
+    /// Connections that clients have, as the server counts them; none while it does not count.
+    fn connections(&self) -> usize {
+        let mut socket = TcpStream::connect(self.address).expect("connects");
+        socket.write_all(b"mntr").expect("takes a word");
+        let mut text = String::new();
+        socket.read_to_string(&mut text).expect("answers");
+        let line = text.lines().find_map(|line| line.strip_prefix("zk_num_alive_connections\t"));
+        line.map_or(0, |count| count.parse().expect("counts its connections"))
     }
 
     fn plan(&self, workload: Workload) -> Plan {
@@ -121,9 +145,11 @@ fn good_run(plan: &Plan) -> Report {
     // have let anybody run.
     let duration = match plan.workload {
         Workload::Fill(_) => PATIENCE,
-        Workload::Mix(_) | Workload::Watches(_) | Workload::Sessions | Workload::Idle => {
-            plan.duration
-        }
+        Workload::Mix(_)
+        | Workload::Watches(_)
+        | Workload::Sessions
+        | Workload::Idle
+        | Workload::Returning => plan.duration,
     };
     let once = || {
         let plan = Plan { duration, ..plan.clone() };
@@ -162,11 +188,47 @@ fn every_workload_runs_against_a_real_server_in_both_protocols_and_leaves_nothin
                 Workload::Mix(mix) if mix == Mix::keeper() => {
                     assert!(names(&report).contains(&"get"), "{:?}", names(&report));
                 }
-                Workload::Mix(_) | Workload::Watches(_) | Workload::Sessions | Workload::Idle => {}
+                Workload::Mix(_)
+                | Workload::Watches(_)
+                | Workload::Sessions
+                | Workload::Idle
+                | Workload::Returning => {}
             }
         }
     }
     assert_eq!(server.left_over(), Vec::<String>::new());
+}
+
+#[test]
+fn sessions_that_lose_their_server_are_followed_until_they_are_back() {
+    for codec in [Codec::Jute, Codec::Native] {
+        let mut server = Server::start();
+        // The same one, as far as its clients can tell.
+        let (servers, duration) = (vec![server.address; 2], Duration::from_secs(5));
+        let of_run = plan(server.address, Workload::Returning);
+        let connections = 5;
+        let of_run = Plan { codec, servers, duration, connections, ..of_run };
+        let report = std::thread::scope(|scope| {
+            let running = scope.spawn(|| run(&of_run));
+            let begun = Instant::now();
+            // One more asks.
+            while server.connections() < connections + 1 {
+                assert!(begun.elapsed() < PATIENCE, "the sessions do not open");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            server.restart();
+            running.join().expect("does not panic").expect("runs")
+        });
+        let fact = |name| {
+            let found = report.facts.iter().find(|fact| fact.name == name);
+            found.unwrap_or_else(|| panic!("{name}: {report:?}")).value
+        };
+        assert_eq!(report.errors, []);
+        assert_eq!(report.total.count, connections as u64);
+        assert!((fact("sessions that lost their server") - 5.0).abs() < 0.5);
+        assert!(fact("sessions expired").abs() < 0.5);
+        assert!(fact("until the last was back") > 0.0);
+    }
 }
 
 #[test]

@@ -62,8 +62,22 @@ impl<'p> Crew<'p> {
                 }
             }
             crew.await_handshakes(from, to)?;
+            crew.keep_alive(to)?;
         }
         Ok(crew)
+    }
+
+    /// Pings for the first sessions, which are open, where nothing else was asked in a while: so
+    /// many may be opened that the first would expire before the last is there.
+    fn keep_alive(&mut self, count: usize) -> Result<(), LoadError> {
+        let (now_ns, quiet) = (self.now_ns(), self.plan.session_timeout / 3);
+        for track in 0..count {
+            self.tracks[track].ping_if_quiet(quiet, ASIDE, now_ns);
+            if self.tracks[track].has_unsent() {
+                self.flush_or_fail(track)?;
+            }
+        }
+        Ok(())
     }
 
     /// From now on time counts from this clock's start.

@@ -6,7 +6,7 @@
 use super::Plan;
 use ostler_core::types::{Request, SessionId, Xid, Zxid};
 use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
-use ostler_core::wire::native::{Hello, HelloOptions, Welcome, greeting};
+use ostler_core::wire::native::{Hello, HelloOptions, Refusal, Welcome, greeting};
 use ostler_core::wire::{Codec, DecodeError, OwnedReply, ReplyKind};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -61,6 +61,18 @@ pub(super) enum LinkError {
     Order,
 }
 
+/// A session, as a client that comes back to it names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Claim {
+    session: SessionId,
+    password: [u8; 16],
+}
+
+impl Claim {
+    /// To a session of one's own, which is to be made.
+    pub(super) const NEW: Self = Self { session: SessionId::NONE, password: [0; 16] };
+}
+
 /// The buffer of a thread that its links read into.
 pub(super) struct Scratch(Vec<u8>);
 
@@ -74,6 +86,7 @@ impl Scratch {
 pub(super) struct Link {
     socket: TcpStream,
     codec: Codec,
+    claim: Claim,
     opened: bool,
     flights: VecDeque<Flight>,
     next_xid: i32,
@@ -85,8 +98,8 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Connects and begins the handshake for a new session.
-    pub(super) fn open(server: SocketAddr, plan: &Plan) -> io::Result<Self> {
+    /// Connects and begins the handshake.
+    pub(super) fn open(server: SocketAddr, plan: &Plan, claim: Claim) -> io::Result<Self> {
         let codec = plan.codec;
         let socket = TcpStream::connect_timeout(&server, CONNECT_TIMEOUT)?;
         socket.set_nodelay(true)?;
@@ -98,22 +111,23 @@ impl Link {
                 protocol_version: 0,
                 last_zxid_seen: Zxid::ZERO,
                 timeout_ms,
-                session: SessionId::NONE,
-                password: vec![0; 16],
+                session: claim.session,
+                password: claim.password.to_vec(),
                 read_only: Some(false),
             }
             .encode(&mut unsent),
             Codec::Native => {
                 unsent.extend_from_slice(&greeting());
-                let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
+                let Claim { session, password } = claim;
+                let last_zxid_seen = Zxid::ZERO;
                 let options =
                     HelloOptions { linearizable: plan.linearizable, ..HelloOptions::default() };
-                Hello { last_zxid_seen, timeout_ms, session, password: [0; 16], options }
+                Hello { last_zxid_seen, timeout_ms, session, password, options }
                     .encode(&mut unsent);
             }
         }
         let (opened, flights, rest) = (false, VecDeque::new(), Vec::new());
-        Ok(Self { socket, codec, opened, flights, next_xid: 1, rest, unsent, sent: 0 })
+        Ok(Self { socket, codec, claim, opened, flights, next_xid: 1, rest, unsent, sent: 0 })
     }
 
     pub(super) fn socket(&self) -> &TcpStream {
@@ -122,6 +136,11 @@ impl Link {
 
     pub(super) fn is_open(&self) -> bool {
         self.opened
+    }
+
+    /// The session that the server granted, or what was asked for before it did.
+    pub(super) fn claim(&self) -> Claim {
+        self.claim
     }
 
     /// Requests that were not answered yet.
@@ -240,12 +259,23 @@ impl Link {
         Ok(Arrival::Answered(flight, code))
     }
 
-    fn shake_hands(&self, body: &[u8]) -> Result<(), LinkError> {
-        let welcome = match self.codec {
-            Codec::Jute => ConnectResponse::decode(body)?.session != SessionId::NONE,
-            Codec::Native => matches!(Welcome::decode(body)?, Welcome::Accepted { .. }),
+    fn shake_hands(&mut self, body: &[u8]) -> Result<(), LinkError> {
+        let granted = match self.codec {
+            Codec::Jute => {
+                let ConnectResponse { session, password, .. } = ConnectResponse::decode(body)?;
+                Claim { session, password }
+            }
+            Codec::Native => match Welcome::decode(body)? {
+                Welcome::Accepted { session, password, .. } => Claim { session, password },
+                Welcome::Refused(Refusal::SessionExpired) => return Err(LinkError::NoSession),
+                Welcome::Refused(_) => return Err(LinkError::Closed),
+            },
         };
-        if welcome { Ok(()) } else { Err(LinkError::NoSession) }
+        if granted.session == SessionId::NONE {
+            return Err(LinkError::NoSession);
+        }
+        self.claim = granted;
+        Ok(())
     }
 }
 

@@ -30,6 +30,7 @@ mod probe;
 mod progress;
 mod random;
 mod report;
+mod returning;
 mod run;
 mod schedule;
 mod tally;

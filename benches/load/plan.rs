@@ -68,6 +68,8 @@ pub enum Workload {
     Sessions,
     /// One session for each connection is opened and kept, asking nothing.
     Idle,
+    /// As many sessions at the first server, which go on at the others when they lose it.
+    Returning,
 }
 
 /// Operations and how often each is chosen.
@@ -210,6 +212,7 @@ impl fmt::Display for Workload {
             Self::Watches(count) => write!(f, "watches {count}"),
             Self::Sessions => f.write_str("sessions"),
             Self::Idle => f.write_str("idle"),
+            Self::Returning => f.write_str("returning"),
         }
     }
 }

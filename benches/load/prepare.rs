@@ -54,7 +54,7 @@ fn keys<'a>(plan: &Plan, names: &'a Names) -> impl Iterator<Item = String> + use
             if wanted.iter().any(|operation| mix.has(*operation)) { plan.keys } else { 0 }
         }
         Workload::Watches(count) => count.div_ceil(plan.connections as u64).max(1),
-        Workload::Fill(_) | Workload::Sessions | Workload::Idle => 0,
+        Workload::Fill(_) | Workload::Sessions | Workload::Idle | Workload::Returning => 0,
     };
     (0..count).map(|number| {
         let mut path = String::new();

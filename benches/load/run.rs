@@ -8,7 +8,7 @@ use super::orders::Made;
 use super::progress::Progress;
 use super::tally::{Live, Tally, Window};
 use super::{LoadError, Mix, Operation, Plan, Report, Workload};
-use super::{churn, fanout, idle, prepare};
+use super::{churn, fanout, idle, prepare, returning};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -112,14 +112,19 @@ pub fn run(plan: &Plan) -> Result<Report, LoadError> {
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let place = match plan.workload {
         Workload::Fill(_) => Place::Together { tracks: plan.connections as u64 },
-        Workload::Mix(_) | Workload::Watches(_) | Workload::Sessions | Workload::Idle => {
-            Place::Apart
-        }
+        Workload::Mix(_)
+        | Workload::Watches(_)
+        | Workload::Sessions
+        | Workload::Idle
+        | Workload::Returning => Place::Apart,
     };
     // Runs that begin in different microseconds do not meet.
     let names = Names::new(begun.as_micros() as u64 & 0xffff_ffff, plan.path_bytes, place);
     let (live, mut made) = (Live::default(), vec![Made::default(); plan.connections]);
-    let needs_znodes = !matches!(plan.workload, Workload::Sessions | Workload::Idle);
+    let needs_znodes = match plan.workload {
+        Workload::Mix(_) | Workload::Fill(_) | Workload::Watches(_) => true,
+        Workload::Sessions | Workload::Idle | Workload::Returning => false,
+    };
     if needs_znodes {
         prepare::set_up(plan, &names)?;
     }
@@ -132,6 +137,7 @@ pub fn run(plan: &Plan) -> Result<Report, LoadError> {
         Workload::Watches(count) => fanout::watches(plan, &names, *count, &live)?,
         Workload::Sessions => churn::sessions(plan, &live)?,
         Workload::Idle => idle::idle(plan, &live)?,
+        Workload::Returning => returning::returning(plan, &live)?,
     };
     if needs_znodes && !plan.keep {
         prepare::clean_up(plan, &names, &made)?;

@@ -1,8 +1,8 @@
 //! A link that comes back: a track keeps its place in the load while its connections come and go.
 
-use super::link::{Arrival, Flight, Link, LinkError, Scratch};
+use super::link::{Arrival, Claim, Flight, Link, LinkError, Scratch};
 use super::poller::Poller;
-use super::{LoadError, Plan};
+use super::{LoadError, Plan, Workload};
 use ostler_core::types::Request;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,6 +13,10 @@ const RETRY_NS: u64 = 100_000_000;
 /// See the module.
 pub(super) struct Track {
     server: SocketAddr,
+    /// Which of the plan's servers that is.
+    turn: usize,
+    /// The session it had last.
+    claim: Claim,
     token: usize,
     link: Option<Link>,
     /// Whether the poller watches for room in the socket.
@@ -31,13 +35,33 @@ pub(super) struct Broken {
 impl Track {
     /// The `number`-th track of all, which its thread's poller will know as `token`.
     pub(super) fn new(plan: &Plan, number: usize, token: usize) -> Self {
-        let server = plan.servers[number % plan.servers.len()];
-        Self { server, token, link: None, wants_room: false, retry_ns: 0, sent_ns: 0 }
+        let turn = match plan.workload {
+            // All of them are to lose the same server.
+            Workload::Returning => 0,
+            Workload::Mix(_)
+            | Workload::Fill(_)
+            | Workload::Watches(_)
+            | Workload::Sessions
+            | Workload::Idle => number % plan.servers.len(),
+        };
+        let (server, claim) = (plan.servers[turn], Claim::NEW);
+        Self { server, turn, claim, token, link: None, wants_room: false, retry_ns: 0, sent_ns: 0 }
     }
 
-    /// Connects and begins the handshake.
+    /// Connects and begins the handshake for a new session.
     pub(super) fn connect(&mut self, plan: &Plan, poller: &Poller) -> Result<(), LinkError> {
-        let mut link = Link::open(self.server, plan)?;
+        self.connect_as(plan, poller, Claim::NEW)
+    }
+
+    /// Connects to the next server and begins the handshake for the session that it had.
+    pub(super) fn go_on(&mut self, plan: &Plan, poller: &Poller) -> Result<(), LinkError> {
+        self.turn = (self.turn + 1) % plan.servers.len();
+        self.server = plan.servers[self.turn];
+        self.connect_as(plan, poller, self.claim)
+    }
+
+    fn connect_as(&mut self, plan: &Plan, poller: &Poller, claim: Claim) -> Result<(), LinkError> {
+        let mut link = Link::open(self.server, plan, claim)?;
         poller.add(link.socket(), self.token)?;
         link.flush()?;
         self.link = Some(link);
@@ -138,6 +162,7 @@ impl Track {
 
     fn fall(&mut self, error: LinkError, now_ns: u64) -> Broken {
         self.retry_ns = now_ns + RETRY_NS;
+        self.claim = self.link.as_ref().map_or(self.claim, Link::claim);
         Broken { error, flights: self.take_flights() }
     }
 }

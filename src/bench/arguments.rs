@@ -69,7 +69,8 @@ enum Protocol {
 pub(super) struct RunArgs {
     /// get, exists, set, create, delete, list, multi; several with weights, as get=9,set=1;
     /// keeper (the production mix of ClickHouse Keeper); fill[:ZNODES]; watches[:WATCHES];
-    /// sessions (opened and closed); idle (opened and kept).
+    /// sessions (opened and closed); idle (opened and kept); returning (kept at the first server,
+    /// and at the others once that is lost).
     workload: String,
     /// Servers; connections are dealt out to them in turn.
     #[arg(long, value_name = "HOST:PORT,...", default_value = "127.0.0.1:2181")]
@@ -191,6 +192,7 @@ fn workload(text: &str) -> Result<Workload, LoadError> {
         ("watches", count) => Workload::Watches(count.unwrap_or(WATCHES_DEFAULT)),
         ("sessions", None) => Workload::Sessions,
         ("idle", None) => Workload::Idle,
+        ("returning", None) => Workload::Returning,
         (mix, None) => Workload::Mix(mix.parse::<Mix>()?),
         (name, Some(_)) => return Err(LoadError::Invalid(format!("{name} takes no number"))),
     })
@@ -227,11 +229,13 @@ mod tests {
 
     #[test]
     fn workloads_are_told_apart() {
-        assert_eq!(workload("fill:7").unwrap(), Workload::Fill(7));
-        assert_eq!(workload("fill").unwrap(), Workload::Fill(FILL_DEFAULT));
-        assert_eq!(workload("watches").unwrap(), Workload::Watches(WATCHES_DEFAULT));
-        assert_eq!(workload("idle").unwrap(), Workload::Idle);
-        assert_eq!(workload("keeper").unwrap(), Workload::Mix(Mix::keeper()));
+        let read = |text| workload(text).expect("is a workload");
+        assert_eq!(read("fill:7"), Workload::Fill(7));
+        assert_eq!(read("fill"), Workload::Fill(FILL_DEFAULT));
+        assert_eq!(read("watches"), Workload::Watches(WATCHES_DEFAULT));
+        assert_eq!(read("idle"), Workload::Idle);
+        assert_eq!(read("returning"), Workload::Returning);
+        assert_eq!(read("keeper"), Workload::Mix(Mix::keeper()));
         for text in ["idle:3", "fill:0", "fill:x", "ride", ""] {
             assert!(workload(text).is_err(), "{text}");
         }
@@ -239,8 +243,8 @@ mod tests {
 
     #[test]
     fn ranges_and_times_are_checked() {
-        assert_eq!(range("10").unwrap(), (10, 10));
-        assert_eq!(range("5-15").unwrap(), (5, 15));
+        assert_eq!(range("10").expect("is a number"), (10, 10));
+        assert_eq!(range("5-15").expect("is a range"), (5, 15));
         assert!(range("5-").is_err());
         assert!(seconds("--seconds", -1.0).is_err());
         assert!(seconds("--seconds", f64::NAN).is_err());
