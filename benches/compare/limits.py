@@ -23,7 +23,7 @@ def null_runs(port, seconds):
         for protocol in ("jute", "native"):
             for connections, in_flight in ((1, 1), (64, 1), (16, 64)):
                 found[f"{protocol} get {connections}×{in_flight}"] = sides.bench_at(
-                    "get", [f"127.0.0.1:{port}"], protocol, "--pids", server.pid, "-c", connections,
+                    "get", [f"127.0.0.1:{port}"], "--protocol", protocol, "--pids", server.pid, "-c", connections,
                     "-d", in_flight, "-t", seconds, "--warm-up", 0.3)
         return found
     finally:

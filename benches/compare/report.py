@@ -2,6 +2,8 @@
 
 import math
 
+import rows
+
 
 def rate(value):
     if value >= 1e6:
@@ -48,16 +50,18 @@ def paired(base, other, key, more_is_better=True):
     return [two / one if more_is_better else one / two for one, two in pairs]
 
 
-def markdown(result, rows):
-    out = [f"# Ostler beside Apache ZooKeeper, {result['date']}, {result['mode']} mode", ""]
+def markdown(result):
+    out = [f"# Ostler beside Apache ZooKeeper and etcd, {result['date']}, {result['mode']} mode", ""]
     out += describe(result)
-    out += limits(result["limits"])
-    out += loads(result, rows)
-    if result["lone"]:
-        out += lone(result["lone"])
+    out += limits(result)
+    out += loads(result, "One server", rows.ROWS)
+    out += loads(result, "Three servers", rows.TRIO_ROWS)
+    if result["facts"]:
+        out += facts(result["facts"])
+        out += below(result)
     if result["failures"]:
-        out += ["## What failed", "", *(f"* {failure}" for failure in result["failures"])]
-    return "\n".join(out) + "\n"
+        out += ["## What failed", "", *(f"* {failure}" for failure in result["failures"]), ""]
+    return "\n".join(out)
 
 
 def describe(result):
@@ -66,9 +70,12 @@ def describe(result):
         f"{machine['processor']}, {machine['cores']} cores, "
         f"{machine['memory_bytes'] / 1e9:.0f} GB, Linux {machine['kernel']}; load average before "
         f"and after {result['load_before']:.1f} and {result['load_after']:.1f}. Harness and "
-        "servers share the machine." + busy(result),
+        f"servers share the machine. The run took {result['took_minutes']:.0f} minutes."
+        + busy(result),
+        "",
         f"{result['versions']['ostler']}; Apache ZooKeeper {result['versions']['apache']} "
-        f"(`{result['java_options']}`). Both sync each write before they answer it. "
+        f"(`{result['java_options']}`); etcd {result['versions']['etcd'] or 'left out'}, reads "
+        "serializable. All sync each write before they answer it. "
         f"{result['rounds']} rounds of {result['seconds']:g} s, interleaved; figures are medians, "
         "ratios are paired by round and averaged geometrically. Values have 100 bytes.",
         "",
@@ -83,39 +90,59 @@ def busy(result):
             "ratios understate; judge by CPU per operation.**")
 
 
-def limits(found):
+def limits(result):
+    found = result["limits"]
     out = ["## What the machine allows", "",
            f"Write and fdatasync of 4 KiB: p50 {micros(found['sync_us'][0])}, "
-           f"p99 {micros(found['sync_us'][1])}. The harness against a server that does nothing:",
-           "", "| case | rate | p50 / p99 | CPU per operation | bound by |", "|---|---|---|---|---|"]
+           f"p99 {micros(found['sync_us'][1])}. The harness against a server that does nothing, and "
+           "how many times faster that is than Ostler in the same case:",
+           "", "| case | rate | p50 / p99 | CPU per operation | bound by | of Ostler's rate |",
+           "|---|---|---|---|---|---|"]
     for name, run in found["null"].items():
+        protocol, case = name.split(" ", 1)
+        side = {"jute": "ostler", "native": "ostler, native"}[protocol]
+        ostler = summary(result["loads"].get(case, {}).get(side, []))
+        times = f"{run['rate'] / ostler['rate']:.1f}×" if ostler else ""
         out.append(f"| {name} | {rate(run['rate'])} | {micros(run['p50_us'])} / "
-                   f"{micros(run['p99_us'])} | {run['cpu_us']:.2f} µs | {run['bound_by']} |")
+                   f"{micros(run['p99_us'])} | {run['cpu_us']:.2f} µs | {run['bound_by']} | "
+                   f"{times} |")
     return [*out, ""]
 
 
-def loads(result, rows):
-    names = result["sides"]
-    out = ["## Under load", "",
-           "Each cell: rate, p50 / p99, CPU of the server per operation.", "",
+def judged(row, runs):
+    """Ratios of a row, how far it got, and what its floor wants of it still."""
+    base, ours = runs.get(row.base, []), runs.get(row.ours, [])
+    ratios = [geometric_mean(paired(base, ours, "rate")),
+              geometric_mean(paired(base, ours, "cpu_us", False)),
+              geometric_mean(paired(base, ours, "p99_us", False))]
+    figures = summary(ours)
+    if figures is None:
+        return ratios, "failed", []
+    missed = row.floor.missed(ratios[0], figures)
+    if not row.floor.text():
+        return ratios, "", []
+    if missed:
+        return ratios, "below", missed
+    return ratios, "floor" if row.aim.missed(ratios[0], figures) else "aim", []
+
+
+def loads(result, title, all_rows):
+    shown = [row for row in all_rows if row.name in result["loads"]]
+    if not shown:
+        return []
+    names = list(dict.fromkeys(name for row in shown for name in result["loads"][row.name]))
+    out = [f"## {title} under load", "",
+           "Each cell: rate, p50 / p99, CPU of all its servers per operation. Ratios are of Ostler "
+           "in ZooKeeper's protocol to Apache, unless the row says otherwise.", "",
            f"| case | {' | '.join(names)} | rate, × | CPU, × | p99, × | floor | aim | |",
            "|---|" + "---|" * (len(names) + 6)]
-    for row in rows:
-        runs = result["loads"].get(row.name)
-        if runs is None:
-            continue
-        base, ostler = runs["apache"], runs["ostler"]
-        mean = [geometric_mean(paired(base, ostler, "rate")),
-                geometric_mean(paired(base, ostler, "cpu_us", False)),
-                geometric_mean(paired(base, ostler, "p99_us", False))]
-        figures = summary(ostler)
-        verdict = "failed" if figures is None else "aim" if row.aim.text() and row.aim.is_met(mean[0], figures) else (
-            "floor" if row.floor.is_met(mean[0], figures) else "below")
+    for row in shown:
+        runs = result["loads"][row.name]
+        ratios, verdict, _ = judged(row, runs)
         cells = [cell(summary(runs[name])) if name in runs else "" for name in names]
-        ratios = [f"{value:.2f}" if value else "" for value in mean]
-        out.append(f"| {row.name} | {' | '.join(cells)} | {' | '.join(ratios)} | "
-                   f"{row.floor.text()} | {row.aim.text()} | "
-                   f"{verdict if row.floor.text() else ''} |")
+        times = [f"{value:.2f}" if value else "" for value in ratios]
+        out.append(f"| {row.name} | {' | '.join(cells)} | {' | '.join(times)} | "
+                   f"{row.floor.text()} | {row.aim.text()} | {verdict} |")
     return [*out, ""]
 
 
@@ -127,15 +154,22 @@ def cell(figures):
     return f"{text}, **{figures['errors']} errors**" if figures["errors"] else text
 
 
-def lone(found):
+def facts(found):
     names = list(found)
     figures = list(dict.fromkeys(name for side in found.values() for name in side))
-    out = ["## Memory, start-up, watches", "", f"| | {' | '.join(names)} | times better |",
-           "|---|" + "---|" * (len(names) + 1)]
+    out = ["## Memory, start-up, watches, faults, durability", "",
+           f"| | {' | '.join(names)} | times better | floor | aim | |",
+           "|---|" + "---|" * (len(names) + 4)]
     for name in figures:
         cells = [f"{figure(found[side][name][0])} {found[side][name][1]}".strip()
                  if name in found[side] else "" for side in names]
-        out.append(f"| {name} | {' | '.join(cells)} | {times_better(found, name)} |")
+        bound = rows.FACTS.get(name)
+        sign = "" if bound is None else "≥ " if bound.more_is_better else "≤ "
+        wanted = ["", ""] if bound is None else [f"{sign}{bound.floor:g}", f"{sign}{bound.aim:g}"]
+        verdict = "" if bound is None or name not in found["ostler"] else bound.verdict(
+            found["ostler"][name][0])
+        out.append(f"| {name} | {' | '.join(cells)} | {times_better(found, name)} | "
+                   f"{' | '.join(wanted)} | {verdict} |")
     return [*out, ""]
 
 
@@ -146,3 +180,29 @@ def times_better(found, name):
     if base <= 0 or ostler <= 0:
         return ""
     return f"{ostler / base if unit in ('a second', '%') else base / ostler:.2f}"
+
+
+def below(result):
+    """What does not reach its floor, by how much, and what bounds it."""
+    out = ["## Below the floor, or not measured", "", "| | by how much | what bounds it |",
+           "|---|---|---|"]
+    for row in (*rows.ROWS, *rows.TRIO_ROWS):
+        _, verdict, missed = judged(row, result["loads"].get(row.name, {}))
+        if verdict in ("below", "failed"):
+            out.append(f"| {row.name} | {', '.join(missed) or verdict} | {row.why}"
+                       f"{machine_share(result, row)} |")
+    for name, bound in rows.FACTS.items():
+        if name not in result["facts"]["ostler"]:
+            out.append(f"| {name} | not measured | in full mode only, or it failed |")
+        elif bound.verdict(result["facts"]["ostler"][name][0]) == "below":
+            value = result["facts"]["ostler"][name][0]
+            out.append(f"| {name} | {figure(value)} of {bound.floor:g} | {bound.why} |")
+    out += [f"| {name} | not measured | {why} |" for name, why in rows.UNMEASURED.items()]
+    return [*out, ""]
+
+
+def machine_share(result, row):
+    """What the harness said of a row's runs, where it was not the server that bounded them."""
+    runs = [run for run in result["loads"].get(row.name, {}).get(row.ours, []) if run]
+    bounds = {run["bound_by"] for run in runs} - {"server", ""}
+    return f"; bound by the {' and the '.join(sorted(bounds))} here" if bounds else ""

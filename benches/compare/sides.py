@@ -25,26 +25,54 @@ RUN_SECONDS_MAX = 900
 
 
 class Side:
-    """One of the compared: `name` as reports call it, `kind` as the launcher does."""
+    """One of the compared: `name` as reports call it, `kind` as the launcher does.
 
-    def __init__(self, name, kind, port, directory, protocol="jute", config=None):
+    With `members` above one it is an ensemble, whose servers have ten ports each.
+    """
+
+    def __init__(self, name, kind, port, directory, config=None, members=1):
         self.name = name
-        self.protocol = protocol
-        self.servers = [launcher.Server(kind, Path(directory) / name, port,
-                                        {**CONFIG, **(config or {})})]
+        self.options = ("--protocol", "jute")
+        config = {**CONFIG, **(config or {})}
+        directory = Path(directory) / (name if members == 1 else f"{name}-{members}")
+        if members == 1:
+            self.servers = [launcher.Server(kind, directory, port, config)]
+        else:
+            self.servers = launcher.Ensemble(kind, directory, port, members, config).servers
 
     @classmethod
-    def of(cls, name, other, protocol):
-        """The servers of another side, asked in another protocol."""
+    def of(cls, name, other, *options):
+        """The servers of another side, asked in another way."""
         side = cls.__new__(cls)
-        side.name, side.protocol, side.servers = name, protocol, other.servers
+        side.name, side.options, side.servers = name, options, other.servers
         return side
 
     def start(self):
         os.environ["OSTLER_COMPAT_JAVA_OPTIONS"] = JAVA_OPTIONS
         for server in self.servers:
-            server.start()
+            server.start(wait=False)
+        for server in self.servers:
+            server.wait_ready(60)
         return self
+
+    def leader(self):
+        """The server that leads; waits for one."""
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            for server in self.servers:
+                if server.is_running() and server.mode() == "leader":
+                    return server
+            time.sleep(0.05)
+        raise launcher.ServerError(f"{self.name}: nobody leads")
+
+    def drive(self, row, size):
+        """One run of a row's load against this side; the harness's report as a dictionary."""
+        return bench(row.workload, self, "-t", size.seconds, "--warm-up", size.warm_up,
+                     *row.options)
+
+    def can(self, row):
+        """Whether there is such a load for this side."""
+        return row.ours != "ostler, linearizable" or self.name in (row.base, row.ours)
 
     def kill(self):
         for server in self.servers:
@@ -79,17 +107,22 @@ class Side:
 
 def bench(workload, side, *options):
     """One run of the harness against a side; its report as a dictionary."""
-    return bench_at(workload, side.addresses, side.protocol,
+    return bench_at(workload, side.addresses, *side.options,
                     "--pids", ",".join(str(pid) for pid in side.pids), *options)
 
 
-def bench_at(workload, addresses, protocol, *options):
+def command(workload, addresses, *options):
+    """The command of one run of the harness."""
+    return [str(launcher.ostler_binary()), "bench", "run", workload, "--quiet", "--json", "-",
+            "--servers", ",".join(addresses), *map(str, options)]
+
+
+def bench_at(workload, addresses, *options):
     """One run of the harness against addresses."""
-    command = [str(launcher.ostler_binary()), "bench", "run", workload, "--quiet", "--json", "-",
-               "--servers", ",".join(addresses), "--protocol", protocol, *map(str, options)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False,
+    arguments = command(workload, addresses, *options)
+    done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, check=False,
                           timeout=RUN_SECONDS_MAX, text=True)
     # 1: requests failed, which is part of the result.
     if done.returncode not in (0, 1):
-        raise launcher.ServerError(f"{' '.join(command)}\n{done.stderr}")
+        raise launcher.ServerError(f"{' '.join(arguments)}\n{done.stderr}")
     return json.loads(done.stdout)

@@ -1,0 +1,8 @@
+module ostler/benches/compare/etcd
+
+go 1.24
+
+require (
+	go.etcd.io/etcd/client/v3 v3.6.5
+	go.etcd.io/etcd/server/v3 v3.6.5
+)
