@@ -10,7 +10,7 @@ use super::machine::{Share, ThreadTime};
 use super::names::Names;
 use super::orders::{Chooser, Made, Order, Writer};
 use super::schedule::Arrivals;
-use super::tally::{Live, Tally, Unsaid, Window};
+use super::tally::{Alike, Live, Tally, Unsaid, Window};
 use super::track::Broken;
 use super::{LoadError, Mix, Pace, Plan};
 use std::time::Duration;
@@ -133,13 +133,21 @@ impl<'p> Driver<'p, '_> {
     fn attend(&mut self, track: usize, over: bool) {
         let now_ns = self.crew.now_ns();
         let Self { crew, tally, unsaid, .. } = self;
+        let mut count = |alike: Alike| {
+            unsaid.note_all(now_ns.saturating_sub(alike.since_ns), alike.code, alike.times);
+            tally.all_answered(alike, now_ns);
+        };
+        let mut last: Option<Alike> = None;
         let read = crew.read(track, &mut |arrival| match arrival {
-            Arrival::Answered(flight, code) if flight.tag != ASIDE => {
-                unsaid.note(now_ns.saturating_sub(flight.since_ns), code);
-                tally.answered(flight.tag, flight.since_ns, now_ns, code);
+            Arrival::Answered(Flight { tag, since_ns, .. }, code) if tag != ASIDE => {
+                if !last.as_mut().is_some_and(|last| last.takes(tag, since_ns, code)) {
+                    let next = Alike { tag, since_ns, code, times: 1 };
+                    last.replace(next).into_iter().for_each(&mut count);
+                }
             }
             Arrival::Answered(..) | Arrival::Opened | Arrival::Told => {}
         });
+        last.into_iter().for_each(count);
         if let Err(broken) = read {
             return self.lose(broken);
         }

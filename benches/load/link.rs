@@ -158,6 +158,22 @@ impl Link {
         self.sent < self.unsent.len()
     }
 
+    /// Whether requests that are asked together share a frame.
+    pub(super) fn has_frames_of_many(&self) -> bool {
+        match self.codec {
+            Codec::Jute => false,
+            Codec::Native => true,
+        }
+    }
+
+    /// Queues a request in a frame of its own, with its tag and the time that its latency counts
+    /// from.
+    pub(super) fn ask_alone(&mut self, request: &Request<'_>, tag: u8, since_ns: u64) {
+        let (kind, xid) = (ReplyKind::of(request), self.number());
+        self.flights.push_back(Flight { since_ns, tag, kind, xid });
+        self.codec.encode_request(Xid(xid), request, &mut self.unsent);
+    }
+
     /// Queues requests that belong together: one frame for all where the protocol can. Each comes
     /// with its tag and the time that its latency counts from.
     pub(super) fn ask(&mut self, requests: &[(Request<'_>, u8, u64)]) {

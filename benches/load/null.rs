@@ -16,6 +16,7 @@ use ostler_core::wire::{Codec, DecodeError};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,6 +28,8 @@ const LOOK_UP_EVERY: Duration = Duration::from_millis(50);
 /// No request is longer than what clients of any server may send.
 const FRAME_BYTES_MAX: usize = 16 << 20;
 const LISTENER: usize = 0;
+/// Where the number stands in a reply of Jute: behind the length.
+const XID_OF_REPLY: Range<usize> = 4..8;
 
 /// A null server on a thread of its own; it ends with this value.
 pub struct NullServer {
@@ -96,6 +99,8 @@ struct Guest {
     wants_room: bool,
     watches: Vec<String>,
     leaves: bool,
+    /// Where the answer to the last getData begins and ends in what is unsent.
+    data_reply: Option<Range<usize>>,
 }
 
 /// What all guests share while one of them is served.
@@ -191,6 +196,7 @@ impl Guest {
             wants_room: false,
             watches: Vec::new(),
             leaves: false,
+            data_reply: None,
         }
     }
 
@@ -281,6 +287,12 @@ impl Guest {
         request: &Request<'_>,
         counters: &mut Counters<'_>,
     ) {
+        if let Request::Read(Read::Data { watch: false, .. }) = request
+            && self.repeat_data_reply(codec, xid)
+        {
+            return;
+        }
+        let begin = self.unsent.len();
         let data_length = DATA.len() as i32;
         let stat = Stat { data_length, ..Stat::default() };
         let names = Vec::<String>::new();
@@ -324,6 +336,18 @@ impl Guest {
             | Request::Unknown => Reply::Done,
         };
         codec.encode_reply(xid, Zxid(*counters.zxid), &reply, &mut self.unsent);
+        let is_data = matches!(reply, Reply::Data(..));
+        self.data_reply = is_data.then(|| begin..self.unsent.len());
+    }
+
+    /// Answers a getData as the one before it was answered, under its own number: most that come
+    /// follow another one. False if there is none before it.
+    fn repeat_data_reply(&mut self, codec: Codec, xid: Xid) -> bool {
+        let (Codec::Jute, Some(before)) = (codec, self.data_reply.clone()) else { return false };
+        let begin = self.unsent.len();
+        self.unsent.extend_from_within(before);
+        self.unsent[begin..][XID_OF_REPLY].copy_from_slice(&xid.0.to_be_bytes());
+        true
     }
 
     /// Sends what the socket takes; false when the guest is to go.
@@ -337,6 +361,7 @@ impl Guest {
             }
         }
         self.unsent.drain(..sent);
+        self.data_reply = None;
         let wanted = !self.unsent.is_empty();
         if wanted != self.wants_room {
             self.wants_room = wanted;

@@ -111,6 +111,15 @@ impl Writer {
     /// Queues the orders of a track, each with the time its latency counts from. The tag of each
     /// is its operation's place in [`Operation::ALL`].
     pub(super) fn ask(&mut self, link: &mut Link, track: u64, orders: &[(Order, u64)]) {
+        if !link.has_frames_of_many() {
+            for (order, since_ns) in orders {
+                self.write_paths(track, &[(*order, *since_ns)]);
+                let mut paths = Paths { text: &self.paths, ends: &self.ends, next: 0 };
+                let request = self.request(*order, &mut paths);
+                link.ask_alone(&request, order.operation as u8, *since_ns);
+            }
+            return;
+        }
         let mut left = orders;
         while !left.is_empty() {
             let (batch, rest) = left.split_at(self.write_paths(track, left));

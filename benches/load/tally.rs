@@ -39,6 +39,25 @@ pub(super) struct Moment {
     pub(super) errors: u64,
 }
 
+/// Answers that differ in nothing that is counted: most that one read brings were sent together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Alike {
+    pub(super) tag: u8,
+    pub(super) since_ns: u64,
+    pub(super) code: i32,
+    /// How many.
+    pub(super) times: u64,
+}
+
+impl Alike {
+    /// Takes one more in, if it is like these.
+    pub(super) fn takes(&mut self, tag: u8, since_ns: u64, code: i32) -> bool {
+        let same = (self.tag, self.since_ns, self.code) == (tag, since_ns, code);
+        self.times += u64::from(same);
+        same
+    }
+}
+
 /// One thread's count.
 pub(super) struct Tally {
     window: Window,
@@ -62,19 +81,26 @@ impl Tally {
 
     /// An answer, good or refused: the code is 0 or ZooKeeper's.
     pub(super) fn answered(&mut self, tag: u8, since_ns: u64, now_ns: u64, code: i32) {
+        self.all_answered(Alike { tag, since_ns, code, times: 1 }, now_ns);
+    }
+
+    /// Answers that came together and differ in nothing that is counted.
+    pub(super) fn all_answered(&mut self, alike: Alike, now_ns: u64) {
+        let Alike { tag, since_ns, code, times } = alike;
         let latency_ns = now_ns.saturating_sub(since_ns);
         if self.counts(now_ns) {
             let moment = self.moment(now_ns);
-            moment.latency.saturating_record(latency_ns.min(LATENCY_NS_MAX));
-            moment.errors += u64::from(code != 0);
+            let places = u32::try_from(times).unwrap_or(u32::MAX);
+            moment.latency.saturating_record_n(latency_ns.min(LATENCY_NS_MAX), places);
+            moment.errors += if code == 0 { 0 } else { times };
         }
         if !self.counts(since_ns) {
             return;
         }
         if code != 0 {
-            self.failed(tag, &format!("error {code}"), 1);
+            self.failed(tag, &format!("error {code}"), times);
         } else {
-            self.row(tag).saturating_record(latency_ns);
+            self.row(tag).saturating_record_n(latency_ns, times);
         }
     }
 
@@ -170,9 +196,13 @@ pub(super) struct Unsaid {
 
 impl Unsaid {
     pub(super) fn note(&mut self, latency_ns: u64, code: i32) {
-        self.answered += 1;
-        self.failed += u64::from(code != 0);
-        self.latency_ns += latency_ns;
+        self.note_all(latency_ns, code, 1);
+    }
+
+    pub(super) fn note_all(&mut self, latency_ns: u64, code: i32, times: u64) {
+        self.answered += times;
+        self.failed += if code == 0 { 0 } else { times };
+        self.latency_ns += latency_ns * times;
     }
 
     /// Once for each batch: the counters are shared, and touching them is dear.
@@ -204,6 +234,28 @@ mod tests {
         assert_eq!(row.max() / 1_000, 48);
         assert_eq!(tally.moments().len(), 6);
         assert_eq!(tally.moments()[5].latency.len(), 2);
+    }
+
+    #[test]
+    fn answers_that_are_alike_count_as_often_as_they_came() {
+        let (mut one_by_one, mut together) = (Tally::new(WINDOW), Tally::new(WINDOW));
+        let mut alike = Alike { tag: 0, since_ns: 1_100, code: 0, times: 1 };
+        assert!(alike.takes(0, 1_100, 0) && alike.takes(0, 1_100, 0));
+        assert!(!alike.takes(1, 1_100, 0) && !alike.takes(0, 1_101, 0));
+        assert!(!alike.takes(0, 1_100, -101));
+        (0..3).for_each(|_| one_by_one.answered(0, 1_100, 1_200, 0));
+        (0..2).for_each(|_| one_by_one.answered(0, 1_100, 1_200, -101));
+        together.all_answered(alike, 1_200);
+        together.all_answered(Alike { code: -101, times: 2, ..alike }, 1_200);
+        let counted = |tally: &Tally| {
+            let moment = &tally.moments()[2];
+            (
+                tally.of(0).map(|(row, errors)| (row.clone(), errors)),
+                moment.errors,
+                moment.latency.len(),
+            )
+        };
+        assert_eq!(counted(&one_by_one), counted(&together));
     }
 
     #[test]
