@@ -4,13 +4,13 @@
 
 use crate::disk::DirectoryDisk;
 use crate::fatal;
-use crate::recover::{apply, load};
+use crate::recover::{Replay, load};
 use crate::settings::Settings;
 use crate::switchboard::Switchboard;
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot;
 use ostler_core::rooms::{log_writer, tree_store};
-use ostler_core::tree::{Effects, Tree};
+use ostler_core::tree::Tree;
 use ostler_core::types::Zxid;
 use ostler_core::zab::{History, HistoryReader};
 use parking_lot::Mutex;
@@ -47,7 +47,7 @@ pub(crate) struct Rebuilding {
 struct Underway {
     target: Zxid,
     tree: Tree,
-    effects: Effects,
+    applied: Replay,
     replayed: u64,
     started: Instant,
 }
@@ -74,8 +74,8 @@ impl Rebuilding {
         let tree = self.newest(target)?;
         info!(self.logger, "making the tree anew"; "zxid" => %target,
             "snapshot" => %tree.last_applied(), "znodes" => tree.znode_count());
-        let effects = Effects::default();
-        self.underway = Some(Underway { target, tree, effects, replayed: 0, started });
+        let applied = Replay::new();
+        self.underway = Some(Underway { target, tree, applied, replayed: 0, started });
         self.go_on();
         Ok(())
     }
@@ -90,7 +90,7 @@ impl Rebuilding {
         };
         for proposal in &history.entries {
             if proposal.zxid <= underway.target {
-                apply(&mut underway.tree, proposal.into(), &mut underway.effects)?;
+                underway.applied.entry(&mut underway.tree, proposal.into())?;
                 underway.replayed += 1;
             }
         }

@@ -12,7 +12,7 @@ use super::pipeline::{Claim, Committed};
 use super::quota_warnings::QuotaWarnings;
 use super::watch_fanout::Delivery;
 use super::{Machine, Now};
-use crate::tree::{Effects as TreeEffects, QuotaExceeded, Tree};
+use crate::tree::{PREFETCH_MAX, QuotaExceeded, Tree};
 use crate::types::limits::{APPLY_BATCH_MAX, SNAPSHOT_SLICE_ZNODES};
 use crate::types::{ConnectionId, Op, SessionId, Xid, Zxid};
 use crate::wire::txn;
@@ -21,7 +21,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use anew::Awaited;
 use bytes::Bytes;
-use turn::{Turn, act};
+use turn::{Scratch, Turn, act, prefetch};
 
 /// Shared access to the tree: one writer, many readers.
 pub trait View {
@@ -179,7 +179,7 @@ pub struct Schedule {
 pub struct TreeStore<V> {
     view: V,
     schedule: Schedule,
-    scratch: TreeEffects,
+    scratch: Scratch,
     watched: bool,
     /// The snapshot under way is exact at this zxid.
     snapshot_running: Option<Zxid>,
@@ -251,7 +251,7 @@ impl<V: View> TreeStore<V> {
         Self {
             view,
             schedule,
-            scratch: TreeEffects::default(),
+            scratch: Scratch::default(),
             watched: false,
             snapshot_running: None,
             snapshot_void: false,
@@ -294,9 +294,12 @@ impl<V: View> TreeStore<V> {
             let mut turn = Turn::default();
             let Self { view, scratch, watched, underway, .. } = self;
             let upto = view.write(|tree| {
-                for committed in underway[first..].iter().take(APPLY_BATCH_MAX) {
-                    scratch.clear();
-                    act(tree, committed, scratch, watched, &mut turn);
+                let end = underway.len().min(first + APPLY_BATCH_MAX);
+                for together in underway[first..end].chunks(PREFETCH_MAX) {
+                    prefetch(tree, together);
+                    for committed in together {
+                        act(tree, committed, scratch, watched, &mut turn);
+                    }
                 }
                 tree.last_applied()
             });

@@ -36,7 +36,7 @@ use super::DecodeError;
 use crate::types::{
     AclEntry, AuthId, Create, CreateVariant, ErrorCode, Once, Op, Perms, SessionId, Xid,
 };
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::vec::Vec;
 
 const VERSION: u8 = 1;
@@ -70,9 +70,17 @@ pub struct Payload<'a> {
     /// Of a write that takes effect once: its client has heard all answers up to this number.
     pub heard: Option<Xid>,
     /// Identities the connection had proven when it asked.
-    pub ids: Vec<AuthId>,
+    pub ids: Cow<'a, [AuthId]>,
     /// What is asked for.
     pub op: Op<'a>,
+}
+
+/// The identities of the payload that was decoded last. Those of the next are mostly the same, and
+/// to make them anew takes longer than all else that decoding does.
+#[derive(Clone, Debug, Default)]
+pub struct KnownIds {
+    bytes: Vec<u8>,
+    ids: Vec<AuthId>,
 }
 
 impl Payload<'_> {
@@ -141,6 +149,59 @@ pub fn takeover(payload: &[u8]) -> Option<SessionId> {
 /// # Errors
 /// If the bytes are not exactly one payload.
 pub fn decode(bytes: &[u8]) -> Result<Payload<'_>, DecodeError> {
+    decode_by(bytes, |reader| reader.ids().map(Cow::Owned))
+}
+
+/// As [`decode`], with the identities of the payload before where they are the same.
+///
+/// # Errors
+/// As there.
+pub fn decode_knowing<'a>(
+    bytes: &'a [u8],
+    known: &'a mut KnownIds,
+) -> Result<Payload<'a>, DecodeError> {
+    decode_by(bytes, |reader| {
+        if known.bytes.is_empty() || !reader.rest.starts_with(&known.bytes) {
+            let begin = reader.rest;
+            known.bytes.clear();
+            known.ids = reader.ids()?;
+            known.bytes.extend_from_slice(&begin[..begin.len() - reader.rest.len()]);
+        } else {
+            reader.rest = &reader.rest[known.bytes.len()..];
+        }
+        Ok(Cow::Borrowed(&known.ids[..]))
+    })
+}
+
+/// The path that the operation of a payload looks at first, if it looks at any.
+pub fn path(bytes: &[u8]) -> Option<&str> {
+    let mut reader = Reader { rest: bytes };
+    let version = reader.byte().ok()?;
+    reader.varint().ok()?;
+    reader.varint().ok()?;
+    if version == VERSION_ONCE {
+        reader.varint().ok()?;
+    }
+    for _ in 0..reader.length().ok()?.checked_mul(2)? {
+        let length = reader.length().ok()?;
+        reader.take(length).ok()?;
+    }
+    let mut tag = reader.byte().ok()?;
+    if tag == MULTI {
+        reader.length().ok()?;
+        tag = reader.byte().ok()?;
+    }
+    if tag == CREATE {
+        reader.byte().ok()?;
+    }
+    matches!(tag, CREATE | DELETE | SET_DATA | SET_ACL | CHECK | REAP)
+        .then(|| reader.text().ok())?
+}
+
+fn decode_by<'a>(
+    bytes: &'a [u8],
+    ids: impl FnOnce(&mut Reader<'a>) -> Result<Cow<'a, [AuthId]>, DecodeError>,
+) -> Result<Payload<'a>, DecodeError> {
     let mut reader = Reader { rest: bytes };
     let version = reader.byte()?;
     if version != VERSION && version != VERSION_ONCE {
@@ -149,9 +210,7 @@ pub fn decode(bytes: &[u8]) -> Result<Payload<'_>, DecodeError> {
     let session = SessionId(reader.varint()? as i64);
     let cxid = Xid(reader.int()?);
     let heard = if version == VERSION_ONCE { Some(Xid(reader.int()?)) } else { None };
-    let ids = reader.list(2, |reader| {
-        Ok(AuthId { scheme: reader.text()?.to_owned(), id: reader.text()?.to_owned() })
-    })?;
+    let ids = ids(&mut reader)?;
     let op = match reader.byte()? {
         MULTI => Op::Multi(reader.list(2, |reader| {
             let tag = reader.byte()?;
@@ -273,6 +332,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    fn ids(&mut self) -> Result<Vec<AuthId>, DecodeError> {
+        self.list(2, |reader| {
+            Ok(AuthId { scheme: reader.text()?.to_owned(), id: reader.text()?.to_owned() })
+        })
+    }
+
     fn op(&mut self, tag: u8) -> Result<Op<'a>, DecodeError> {
         Ok(match tag {
             CREATE => Op::Create(self.create()?),

@@ -1,6 +1,6 @@
 //! Transactions come back from their bytes; other bytes are refused, not believed.
 
-use super::{Payload, decode, encode, encode_once};
+use super::{KnownIds, Payload, decode, decode_knowing, encode, encode_once, path};
 use crate::types::{
     AclEntry, AuthId, Create, CreateVariant, ErrorCode, Once, Op, Perms, SessionId, Xid,
 };
@@ -88,7 +88,7 @@ fn round_trip(session: i64, cxid: i32, ids: &[AuthId], op: &Op<'_>) -> Result<()
             None => encode(session, cxid, ids, op, &mut bytes),
             Some(heard) => encode_once(session, Once { xid: cxid, heard }, ids, op, &mut bytes),
         }
-        let payload = Payload { session, cxid, heard, ids: ids.to_vec(), op: op.clone() };
+        let payload = Payload { session, cxid, heard, ids: ids.into(), op: op.clone() };
         comes_back(bytes, payload)?;
     }
     Ok(())
@@ -122,11 +122,15 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_are_decoded_or_refused(mut bytes: Vec<u8>) {
-        let _ = decode(&bytes);
+        let read = |bytes: &[u8]| {
+            prop_assert!(decode(bytes).is_err() || path(bytes).is_none_or(|path| path.len() < bytes.len()));
+            Ok(())
+        };
+        read(&bytes)?;
         bytes.insert(0, super::VERSION);
-        let _ = decode(&bytes);
+        read(&bytes)?;
         bytes[0] = super::VERSION_ONCE;
-        let _ = decode(&bytes);
+        read(&bytes)?;
     }
 }
 
@@ -175,5 +179,59 @@ fn lies_are_refused_with_their_reason() {
         (&[1, 0, 0, 0, 10, 2], unknown("error code", 1)),
     ] {
         assert_eq!(decode(bytes), Err(reason), "{bytes:?}");
+    }
+}
+
+#[test]
+fn identities_that_are_known_are_told_apart_from_others() {
+    let id = |id: &str| AuthId { scheme: "ip".into(), id: id.into() };
+    let lists =
+        [vec![id("::1")], vec![id("::1")], vec![], vec![id("::1"), id("x")], vec![id("::1")]];
+    let mut known = KnownIds::default();
+    for ids in &lists {
+        let mut bytes = Vec::new();
+        let op = Op::Delete { path: "/a", version: 3 };
+        encode(SessionId(7), Xid(1), ids, &op, &mut bytes);
+        assert_eq!(decode_knowing(&bytes, &mut known), decode(&bytes));
+        for end in 0..bytes.len() {
+            assert!(decode_knowing(&bytes[..end], &mut known).is_err(), "{end} of {bytes:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn the_path_is_the_one_that_the_first_operation_names(
+        all in proptest::collection::vec(parts(), 0..4),
+        single in parts(),
+        once in any::<bool>(),
+    ) {
+        for op in [single.op(), Op::Multi(all.iter().map(Parts::op).collect())] {
+            let mut bytes = Vec::new();
+            let ids = [AuthId { scheme: "ip".into(), id: "::1".into() }];
+            if once {
+                let once = Once { xid: Xid(1), heard: Xid(9) };
+                encode_once(SessionId(7), once, &ids, &op, &mut bytes);
+            } else {
+                encode(SessionId(7), Xid(1), &ids, &op, &mut bytes);
+            }
+            let first = match &op {
+                Op::Multi(ops) => ops.first(),
+                op => Some(op),
+            };
+            prop_assert_eq!(path(&bytes), first.and_then(path_of));
+        }
+    }
+}
+
+fn path_of<'a>(op: &Op<'a>) -> Option<&'a str> {
+    match op {
+        Op::Create(create) => Some(create.path),
+        Op::Delete { path, .. }
+        | Op::SetData { path, .. }
+        | Op::SetAcl { path, .. }
+        | Op::Check { path, .. }
+        | Op::Reap { path } => Some(path),
+        Op::Multi(_) | Op::CreateSession { .. } | Op::CloseSession { .. } | Op::Fail(_) => None,
     }
 }

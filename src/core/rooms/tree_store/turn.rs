@@ -13,7 +13,7 @@ use crate::types::{
     ConnectionId, ErrorCode, Outcome, Read, Reply, Request, SessionId, WatchMode, WatchOp,
     WatchRegistration, Xid, Zxid,
 };
-use crate::wire::txn;
+use crate::wire::txn::{self, KnownIds};
 use crate::zab::Proposal;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -73,18 +73,40 @@ impl Turn {
     }
 }
 
+/// What one turn leaves to the next to use again.
+#[derive(Default)]
+pub(super) struct Scratch {
+    effects: TreeEffects,
+    known: KnownIds,
+}
+
+/// Brings closer what these will look at; at most [`PREFETCH_MAX`](crate::tree::PREFETCH_MAX) of
+/// them.
+pub(super) fn prefetch(tree: &Tree, together: &[Committed]) {
+    if together.len() > 1 {
+        tree.prefetch(together.iter().filter_map(|committed| match &committed.body {
+            CommittedBody::Txn(proposal) => txn::path(&proposal.payload),
+            CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. } => {
+                None
+            }
+        }));
+    }
+}
+
 /// Applies or answers one thing.
 pub(super) fn act(
     tree: &mut Tree,
     committed: &Committed,
-    scratch: &mut TreeEffects,
+    scratch: &mut Scratch,
     watched: &mut bool,
     turn: &mut Turn,
 ) {
     let Committed { sender, xid, body } = committed;
     match (body, sender) {
         (CommittedBody::Txn(proposal), sender) => {
-            apply(tree, proposal, sender.as_deref(), *xid, scratch, *watched, turn);
+            scratch.effects.clear();
+            scratch.effects.unwatched = !*watched;
+            apply(tree, proposal, sender.as_deref(), *xid, scratch, turn);
         }
         (CommittedBody::Travel(frame), Some(sender)) => {
             travel(tree, frame, sender, watched, turn);
@@ -108,12 +130,12 @@ fn apply(
     proposal: &Proposal,
     sender: Option<&Sender>,
     xid: Xid,
-    scratch: &mut TreeEffects,
-    watched: bool,
+    scratch: &mut Scratch,
     turn: &mut Turn,
 ) {
-    scratch.unwatched = !watched;
-    let payload = txn::decode(&proposal.payload).expect("what the log holds was encoded by us");
+    let Scratch { effects, known } = scratch;
+    let payload = txn::decode_knowing(&proposal.payload, known)
+        .expect("what the log holds was encoded by us");
     let once = payload.once();
     let (zxid, outcome) = tree.apply_once(
         &Txn {
@@ -124,13 +146,13 @@ fn apply(
             op: payload.op,
         },
         once,
-        scratch,
+        effects,
     );
     turn.txns += 1;
     turn.bytes += proposal.payload.len() as u64;
-    turn.exceeded.append(&mut scratch.quotas);
-    turn.steps.extend(scratch.changes.drain(..).map(Step::Change));
-    for change in &scratch.sessions {
+    turn.exceeded.append(&mut effects.quotas);
+    turn.steps.extend(effects.changes.drain(..).map(Step::Change));
+    for change in &effects.sessions {
         match change {
             SessionChange::Opened { session, timeout_ms } => {
                 turn.opened.push((*session, *timeout_ms, sender.map(|s| s.connection)));
