@@ -337,7 +337,7 @@ impl Guest {
         };
         codec.encode_reply(xid, Zxid(*counters.zxid), &reply, &mut self.unsent);
         let is_data = matches!(reply, Reply::Data(..));
-        self.data_reply = is_data.then(|| begin..self.unsent.len());
+        self.data_reply = is_data.then_some(begin..self.unsent.len());
     }
 
     /// Answers a getData as the one before it was answered, under its own number: most that come

@@ -232,6 +232,10 @@ fn path_of<'a>(op: &Op<'a>) -> Option<&'a str> {
         | Op::SetAcl { path, .. }
         | Op::Check { path, .. }
         | Op::Reap { path } => Some(path),
-        Op::Multi(_) | Op::CreateSession { .. } | Op::CloseSession { .. } | Op::Fail(_) => None,
+        Op::Multi(_)
+        | Op::CreateSession { .. }
+        | Op::CloseSession { .. }
+        | Op::Configure { .. }
+        | Op::Fail(_) => None,
     }
 }
