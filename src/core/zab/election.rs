@@ -40,6 +40,9 @@ pub struct Election {
     votes: BTreeMap<ServerId, Vote>,
     /// What servers with a leader said since this server began to look.
     settled: BTreeMap<ServerId, Notification>,
+    /// Peers there is a link to. No other can be followed, whoever votes for it: it would never
+    /// learn that it is.
+    linked: BTreeSet<ServerId>,
     decide_at_ms: Option<u64>,
     decided_ms: Option<u64>,
     resend_at_ms: u64,
@@ -61,14 +64,17 @@ impl Machine for Election {
                 self.vote.leader = reign.leader;
             }
             ElectionInput::Received(from, notification) => {
+                self.linked.insert(from);
                 self.receive(from, notification, effects);
             }
             ElectionInput::LinkUp(peer) => {
+                self.linked.insert(peer);
                 if self.mode == Mode::Looking {
                     effects.push(ElectionEffect::Send(peer, self.notification(true)));
                 }
             }
             ElectionInput::LinkDown(peer) => {
+                self.linked.remove(&peer);
                 self.settled.remove(&peer);
             }
             ElectionInput::Tick => self.tick(now, effects),
@@ -94,6 +100,7 @@ impl Election {
             vote: Vote::default(),
             votes: BTreeMap::new(),
             settled: BTreeMap::new(),
+            linked: BTreeSet::new(),
             decide_at_ms: None,
             decided_ms: None,
             resend_at_ms: 0,
@@ -221,7 +228,8 @@ impl Election {
         let voters = self.members.iter().filter(|server| self.membership.is_voter(**server));
         let unanimous = voters.count() == agreed.len();
         let decide_at_ms = *self.decide_at_ms.get_or_insert(now.mono_ms + self.timing.finalize_ms);
-        if unanimous || now.mono_ms >= decide_at_ms {
+        let reachable = self.vote.leader == self.me || self.linked.contains(&self.vote.leader);
+        if reachable && (unanimous || now.mono_ms >= decide_at_ms) {
             self.settle_for(now, self.vote, effects);
         }
     }

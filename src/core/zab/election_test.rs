@@ -57,6 +57,27 @@ fn a_lone_voter_elects_itself_at_once() {
 }
 
 #[test]
+fn nobody_is_followed_to_whom_there_is_no_link() {
+    let mut election = election(2, 5, 0);
+    look(&mut election, 3);
+    // A quorum votes for server 5, which only the others can reach.
+    for peer in [1, 3] {
+        let effects = step(&mut election, 1, from(peer, said(1, Standing::Looking, vote(3, 5))));
+        assert_eq!(tried(&effects), None);
+    }
+    assert_eq!(tried(&step(&mut election, 500, ElectionInput::Tick)), None);
+    assert_eq!(tried(&step(&mut election, 501, ElectionInput::LinkUp(ServerId(5)))), Some(5));
+
+    look(&mut election, 3);
+    step(&mut election, 600, ElectionInput::LinkDown(ServerId(5)));
+    for peer in [1, 3] {
+        let effects = step(&mut election, 700, from(peer, said(2, Standing::Looking, vote(3, 5))));
+        assert_eq!(tried(&effects), None);
+    }
+    assert_eq!(tried(&step(&mut election, 800, ElectionInput::Tick)), None);
+}
+
+#[test]
 fn all_agreeing_need_no_wait_and_a_quorum_waits_for_a_better_candidate() {
     let mut one = election(1, 3, 0);
     look(&mut one, 5);
