@@ -88,13 +88,11 @@ impl Leader {
 
     /// Sends the next piece, or has it read.
     fn pump(&mut self, ground: &mut Ground, learner: ServerId, out: &mut Effects) {
-        let Some(peer) = self.peers.get(&learner) else { return };
-        let Progress::Syncing(sync) = peer.progress else { return };
-        if let Source::After(cursor) = sync.source
-            && ground.window.reaches(cursor)
-        {
+        if let Some(cursor) = self.send_from_memory(ground, learner, out) {
             return self.finish(ground, learner, cursor, out);
         }
+        let Some(peer) = self.peers.get(&learner) else { return };
+        let Progress::Syncing(sync) = peer.progress else { return };
         if sync.sent - sync.taken >= UNTAKEN_MAX {
             return;
         }
@@ -107,6 +105,35 @@ impl Leader {
             Source::Chunks => (Read::Snapshot(learner), MemberEffect::ReadSnapshot(learner)),
         };
         ground.read(read, question, out);
+    }
+
+    /// Sends pieces of what is in memory, no more at a time than the learner takes in: all of it
+    /// would keep the leader from everybody else. Returns where the last piece begins, as soon as
+    /// there is only one left.
+    fn send_from_memory(
+        &mut self,
+        ground: &Ground,
+        learner: ServerId,
+        out: &mut Effects,
+    ) -> Option<Zxid> {
+        let epoch = self.epoch;
+        let Progress::Syncing(sync) = &mut self.peers.get_mut(&learner)?.progress else {
+            return None;
+        };
+        while let Source::After(cursor) = sync.source
+            && ground.window.reaches(cursor)
+        {
+            let Some(entries) = ground.window.piece(cursor, HISTORY_CHUNK_BYTES) else {
+                return Some(cursor);
+            };
+            if sync.sent - sync.taken >= UNTAKEN_MAX {
+                break;
+            }
+            sync.sent += 1;
+            sync.source = Source::After(entries.last().map_or(cursor, |last| last.zxid));
+            out.push(MemberEffect::Send(learner, Message::SyncEntries { epoch, entries }));
+        }
+        None
     }
 
     /// Sends what is left, and from this very moment everything that comes.

@@ -101,6 +101,20 @@ impl Window {
         Some(count.checked_sub(1).map_or(self.base, |index| self.entries[index].zxid))
     }
 
+    /// The first entries after `after` that make up `bytes`, if others come behind them.
+    pub(super) fn piece(&self, after: Zxid, bytes: usize) -> Option<Vec<Proposal>> {
+        let from = self.entries.partition_point(|entry| entry.zxid <= after);
+        let mut sum = 0;
+        let ahead = |entry: &&Proposal| {
+            let fits = sum < bytes;
+            sum += weight(entry);
+            fits
+        };
+        let count = self.entries.range(from..).take_while(ahead).count();
+        let is_last = from + count == self.entries.len();
+        (!is_last).then(|| self.entries.range(from..from + count).cloned().collect())
+    }
+
     /// Everything after `after`, up to `until`.
     pub(super) fn between(&self, after: Zxid, until: Zxid) -> impl Iterator<Item = &Proposal> {
         let from = self.entries.partition_point(|entry| entry.zxid <= after);
@@ -158,6 +172,21 @@ mod tests {
         assert_eq!(live.bytes, 0);
         live.replace_after(zxid(1, 1), window(zxid(2, 5), &[]), false);
         assert_eq!((live.base(), live.last()), (zxid(2, 5), zxid(2, 5)));
+    }
+
+    #[test]
+    fn the_last_piece_is_none() {
+        let window = window(Zxid::ZERO, &[zxid(1, 1), zxid(1, 2), zxid(1, 3)]);
+        let piece = |after, bytes| {
+            let entries = window.piece(after, bytes)?;
+            Some(entries.into_iter().map(|entry| entry.zxid.counter()).collect::<Vec<_>>())
+        };
+        assert_eq!(piece(Zxid::ZERO, 1), Some(vec![1]));
+        let one = 10 + OVERHEAD_BYTES;
+        assert_eq!(piece(Zxid::ZERO, one + 1), Some(vec![1, 2]));
+        assert_eq!(piece(Zxid::ZERO, 2 * one + 1), None);
+        assert_eq!(piece(zxid(1, 1), one), Some(vec![2]));
+        assert_eq!((piece(zxid(1, 2), 1), piece(zxid(1, 3), 1)), (None, None));
     }
 
     #[test]
