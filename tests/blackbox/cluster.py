@@ -42,9 +42,11 @@ class Shim:
 
 
 class Cluster:
-    """`count` servers of `kind` on `hosts`; clients at port + N, other members above port + 50."""
+    """`count` servers of `kind` on `hosts`; clients at port + N, other members above port + 50.
 
-    def __init__(self, kind, directory, port, count, hosts):
+    `config` adds to CONFIG, or takes away from it with None."""
+
+    def __init__(self, kind, directory, port, count, hosts, config=None):
         numbers = range(1, count + 1)
         self.kind = kind
         self.hosts = hosts
@@ -64,7 +66,7 @@ class Cluster:
                 environment = {"LD_PRELOAD": str(library),
                                "OSTLER_SHIM": str(self.shims[number].path)}
             self.servers[number] = launcher.Server(
-                kind, home, port + number, {**CONFIG, **lines}, myid=number,
+                kind, home, port + number, {**CONFIG, **lines, **(config or {})}, myid=number,
                 host=hosts.address(number), prefix=hosts.prefix(number), environment=environment)
 
     def __enter__(self):
