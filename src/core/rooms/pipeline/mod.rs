@@ -406,10 +406,17 @@ impl Pipeline {
         }
     }
 
+    /// A request was refused because its session had moved, and will never act. So must nothing
+    /// that its connection asked behind it, or a write could take effect without the one before:
+    /// a later leader need not know of the takeover, which may be lost with the one that refused.
     fn abandon(&mut self, serial: u64, effects: &mut Vec<Effect>) {
-        if let Some(sender) = self.changing(|this| this.desk.abandon(serial)) {
-            effects.push(Effect::Kick(alloc::vec![sender.connection]));
-        }
+        let connection = self.changing(|this| {
+            let connection = this.desk.abandon(serial)?.connection;
+            this.desk.forget(connection);
+            this.lost.insert(connection);
+            Some(connection)
+        });
+        effects.extend(connection.map(|connection| Effect::Kick(alloc::vec![connection])));
     }
 
     // Other servers.
