@@ -23,9 +23,11 @@ pub(super) fn weight(proposal: &Proposal) -> usize {
     proposal.payload.len() + OVERHEAD_BYTES
 }
 
-/// Whether an entry at `next` can stand right behind `last`: nothing can be missing in between.
+/// Whether an entry at `next` can stand right behind `last`: nothing can be missing in between,
+/// for every epoch begins with the counter 1.
 pub(super) fn follows(last: Zxid, next: Zxid) -> bool {
-    next.epoch() > last.epoch() || last.next() == Some(next)
+    let begins = next.epoch() > last.epoch() && next.counter() == 1;
+    begins || last.next() == Some(next)
 }
 
 impl Window {
