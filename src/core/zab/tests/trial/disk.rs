@@ -19,7 +19,7 @@ pub(in crate::zab) struct Image {
     /// Where the log begins.
     pub(in crate::zab) base: Zxid,
     pub(in crate::zab) log: Vec<Proposal>,
-    pub(super) stage: Option<(Zxid, bool, Vec<Proposal>)>,
+    pub(in crate::zab) stage: Option<(Zxid, bool, Vec<Proposal>)>,
 }
 
 impl Image {
