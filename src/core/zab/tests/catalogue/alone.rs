@@ -271,3 +271,22 @@ fn what_a_server_asked_for_before_it_began_anew_is_not_ordered_afterwards() {
     let [LogOrder::Append(entry)] = &ordered[..] else { panic!("{ordered:?}") };
     assert_eq!(entry.origin.server, THREE);
 }
+
+#[test]
+fn an_acknowledgement_names_what_is_on_the_disk_and_not_what_is_on_its_way_there() {
+    let mut solo = Solo::following();
+    let (epoch, committed) = (EPOCH, Zxid::ZERO);
+    let mut marks = Vec::new();
+    for counter in 1..=2 {
+        let previous = if counter == 1 { Zxid::ZERO } else { zxid(1, counter - 1) };
+        let entries = vec![entry(zxid(1, counter))];
+        let effects = solo.hear(TWO, Message::Propose { epoch, previous, entries, committed });
+        let [MemberEffect::Log { mark, .. }] = effects[..] else { panic!("{effects:?}") };
+        marks.push(mark);
+    }
+    for (counter, mark) in (1..).zip(marks) {
+        let effects = solo.step(MemberInput::Durable(mark));
+        let [MemberEffect::Send(TWO, said)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(*said, Message::Ack { epoch, durable: zxid(1, counter) });
+    }
+}

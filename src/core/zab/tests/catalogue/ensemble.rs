@@ -225,3 +225,38 @@ fn a_snapshot_is_nothing_before_the_history_that_follows_it_is_adopted() {
     world.restart(leader);
     world.converge();
 }
+
+#[test]
+fn what_is_written_while_a_learner_joins_reaches_it_at_once() {
+    let mut world = parted();
+    world.member(C, MemberInput::Try(A));
+    let (mut written, mut flushed) = (0, true);
+    while flushed {
+        world.settle();
+        world.propose(A, 1);
+        world.settle();
+        written += 1;
+        flushed = world.sync(C) && written < 20;
+    }
+    assert!(written > 4, "it takes the disk a while");
+    world.server(C).has_slow_disk = false;
+    world.settle();
+    // At its first attempt: nobody had to begin anew because of a gap.
+    assert_eq!(world.agreed(), Some(A));
+    assert_eq!(zxids(&world, C), zxids(&world, A));
+}
+
+#[test]
+fn a_leader_counts_itself_when_its_own_disk_has_a_write() {
+    let mut world = World::new(3, 0, LARGE).without_elections();
+    world.settle();
+    elect(&mut world, A, &[B, C]);
+    world.server(A).has_slow_disk = true;
+    world.server(B).has_slow_disk = true;
+    world.propose(A, 1);
+    world.settle();
+    assert_eq!(world.servers[&A].member.committed(), Zxid::ZERO, "one disk has it");
+    world.sync(A);
+    world.settle();
+    assert_eq!(world.chosen.len(), 1);
+}

@@ -6,6 +6,7 @@ use crate::types::{ServerId, Zxid};
 use crate::zab::message::Message;
 use crate::zab::{LogOrder, Proposal, Reign};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 impl World {
     /// Whatever a message promises is on the disk of its sender now.
@@ -59,7 +60,7 @@ impl World {
 
     /// What is called committed is durable on a quorum.
     pub(super) fn check_committed(&self, committed: Zxid) {
-        let holds = |state: &Server| {
+        let holds = |state: &Arc<Server>| {
             committed == Zxid::ZERO
                 || state.disk.image.contains(committed)
                 || state.disk.image.base >= committed
@@ -71,6 +72,7 @@ impl World {
 
     pub(super) fn given(&mut self, server: ServerId, entries: &[Proposal]) {
         let state = self.servers.get_mut(&server).expect("it is one of the ensemble");
+        let state = Arc::make_mut(state);
         for entry in entries {
             let reign = state.serving.unwrap_or(state.disk.image.current);
             assert!(entry.zxid.epoch() <= reign.epoch, "{} is given too early", entry.zxid);

@@ -4,6 +4,7 @@ use super::{Disk, Packet, Server, TIMING, World, pair};
 use crate::types::ServerId;
 use crate::zab::member::Member;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::vec::Vec;
 
 impl World {
@@ -15,7 +16,7 @@ impl World {
         let mut member = Member::new(server, membership.clone(), TIMING, recovered, window_bytes);
         member.roll_over_at(self.counter_max);
         let state = Server { given, ..Server::new(server, membership, member, disk) };
-        self.servers.insert(server, state);
+        self.servers.insert(server, Arc::new(state));
         let mut effects = Vec::new();
         self.server(server).member.start(&mut effects);
         self.perform(server, effects);

@@ -24,6 +24,7 @@ use crate::zab::Proposal;
 use crate::zab::io::Timing;
 use crate::zab::quorum::{Ensemble, Membership, Role};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::vec::Vec;
 
 pub(in crate::zab) const TIMING: Timing =
@@ -36,14 +37,15 @@ pub(in crate::zab) struct World {
     window_bytes: usize,
     counter_max: u32,
     pub(in crate::zab) now: Now,
-    pub(in crate::zab) servers: BTreeMap<ServerId, Server>,
+    /// Shared between copies of an ensemble until they differ.
+    pub(in crate::zab) servers: BTreeMap<ServerId, Arc<Server>>,
     pub(in crate::zab) links: BTreeMap<(ServerId, ServerId), VecDeque<Packet>>,
     /// Pairs with a link, smaller first.
     up: BTreeSet<(ServerId, ServerId)>,
     cut: BTreeSet<(ServerId, ServerId)>,
     pub(in crate::zab) chosen: Vec<Proposal>,
-    elected: BTreeMap<Epoch, ServerId>,
-    leaders: BTreeMap<Epoch, ServerId>,
+    pub(in crate::zab) elected: BTreeMap<Epoch, ServerId>,
+    pub(in crate::zab) leaders: BTreeMap<Epoch, ServerId>,
     serial: u64,
     /// Whether elections take place; else candidates are named from outside.
     elects: bool,
@@ -101,6 +103,6 @@ impl World {
     }
 
     pub(in crate::zab) fn server(&mut self, server: ServerId) -> &mut Server {
-        self.servers.get_mut(&server).expect("it is one of the ensemble")
+        Arc::make_mut(self.servers.get_mut(&server).expect("it is one of the ensemble"))
     }
 }

@@ -10,6 +10,7 @@ use crate::zab::message::Message;
 use crate::zab::{Draft, Origin};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::vec::Vec;
 
 impl World {
@@ -106,7 +107,7 @@ impl World {
     pub(in crate::zab) fn with_elections(&mut self) {
         self.elects = true;
         for (server, state) in &mut self.servers {
-            state.election = Election::new(*server, self.membership.clone(), TIMING);
+            Arc::make_mut(state).election = Election::new(*server, self.membership.clone(), TIMING);
         }
         let looking = self.servers.iter().filter(|(_, state)| state.member.is_looking());
         let looking: Vec<_> = looking.map(|(server, _)| *server).collect();
