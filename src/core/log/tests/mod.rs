@@ -4,6 +4,7 @@ mod appending;
 mod crumbling;
 mod damage;
 mod history;
+mod power_cuts;
 mod reuse;
 mod snapshots;
 mod stages;

@@ -1,0 +1,52 @@
+//! What was reported is there after a power cut, whatever the disk kept of what was not synced.
+
+use super::*;
+
+const SEEDS: std::ops::Range<u64> = 0..20;
+
+#[test]
+fn everything_synced_from_the_first_start_on_outlives_a_power_cut() {
+    for seed in SEEDS {
+        let mut disk = MemDisk::new(seed);
+        let (mut log, _) = open(&mut disk).unwrap();
+        for first in (1..=30).step_by(3) {
+            write(&mut log, first..=first + 2);
+        }
+        assert!(log.segments.len() > 2);
+        drop(log);
+        disk.power_cut();
+        let (mut log, recovered) = open(&mut disk).unwrap();
+        assert_eq!(recovered.last_zxid, Zxid(30), "{seed}");
+        assert_eq!(replayed(&mut log, 0).unwrap(), (1..=30).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn what_a_start_reports_outlives_a_power_cut_though_no_sync_had_said_so() {
+    for seed in SEEDS {
+        let mut disk = MemDisk::new(seed);
+        let (mut log, _) = open(&mut disk).unwrap();
+        write(&mut log, 1..=2);
+        append(&mut log, 3).unwrap();
+        log.disk().fail_after(0, Some("sync"), Fault::Broken);
+        log.sync().unwrap_err();
+        drop(log);
+        // The cache shows what the medium never took.
+        assert_eq!(open(&mut disk).unwrap().1.last_zxid, Zxid(3));
+        disk.power_cut();
+        assert_eq!(open(&mut disk).unwrap().1.last_zxid, Zxid(3), "{seed}");
+    }
+}
+
+#[test]
+fn a_published_snapshot_outlives_a_power_cut() {
+    for seed in SEEDS {
+        let mut disk = MemDisk::new(seed);
+        let (mut log, _) = open(&mut disk).unwrap();
+        write(&mut log, 1..=9);
+        drop(log);
+        publish(&mut disk, 9).unwrap();
+        disk.power_cut();
+        assert_eq!(open(&mut disk).unwrap().1.snapshot, Some(Zxid(9)), "{seed}");
+    }
+}
