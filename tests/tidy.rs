@@ -3,6 +3,8 @@
 //! A rule that a compiler or clippy already holds is not repeated here. Each failure names file,
 //! line and rule; an exception stands in one of the short lists below, with its reason.
 
+mod mutants;
+
 use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
