@@ -477,6 +477,20 @@ fn a_session_that_moves_to_another_server_leaves_its_old_connection_powerless() 
 }
 
 #[test]
+fn what_was_on_its_way_to_the_leader_when_a_session_moved_never_acts() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, Input::Opened(vec![(SessionId(7), ConnectionId(5))], Zxid::new(Epoch(1), 1)));
+    trio.settle();
+    // The takeover comes to the leader first, and the old connection does not know of it yet.
+    trio.give(2, submit_as(8, 0, vec![attach(7)]));
+    trio.give(1, submit(5, vec![write()]));
+    trio.settle();
+    assert_eq!(trio.applied[&ServerId(2)].len(), 1, "the takeover alone: {:?}", trio.applied);
+    assert_eq!(trio.answered, [(ServerId(2), 1, false)]);
+}
+
+#[test]
 fn what_a_held_connection_asked_never_acts_once_its_session_has_moved() {
     let mut trio = Trio::new();
     trio.elect(3);

@@ -72,7 +72,7 @@ fn two_that_were_elected_for_one_epoch_are_not_both_believed() {
     let found = Recovered { accepted: reign, current: reign, last, ..Recovered::default() };
     let histories = [
         Message::SyncFrom { epoch: EPOCH, base: last },
-        Message::SyncSnapshot { epoch: EPOCH, zxid: last },
+        Message::SyncSnapshot { epoch: EPOCH, zxid: last, time_ms: 0 },
     ];
     for history in histories {
         let mut solo = Solo::invited(found, 1);
@@ -88,7 +88,7 @@ fn a_snapshot_of_the_past_stops_a_server_that_knows_more() {
     let found = Recovered { accepted, current, last, committed, ..Recovered::default() };
     let mut solo = Solo::invited(found, 2);
     solo.flush();
-    let past = Message::SyncSnapshot { epoch: Epoch(2), zxid: zxid(1, 3) };
+    let past = Message::SyncSnapshot { epoch: Epoch(2), zxid: zxid(1, 3), time_ms: 0 };
     assert!(halts(&solo.hear(TWO, past)));
 }
 
@@ -134,7 +134,7 @@ fn what_follows_a_snapshot_waits_until_that_is_in_its_place() {
     let (base, last) = (zxid(1, 7), zxid(1, 8));
     let mut solo = Solo::invited(Recovered::default(), 2);
     solo.flush();
-    solo.hear(TWO, Message::SyncSnapshot { epoch, zxid: base });
+    solo.hear(TWO, Message::SyncSnapshot { epoch, zxid: base, time_ms: 0 });
     solo.hear(TWO, Message::SnapshotChunk { epoch, bytes: Bytes::new(), last: true });
     let entries = vec![entry(last)];
     let mut early = solo.hear(TWO, Message::SyncEntries { epoch, entries });
