@@ -85,5 +85,6 @@ impl World {
         let last = entries.last().expect("something is delivered").zxid;
         assert!(state.disk.image.last() >= last, "given before it was durable");
         state.questions.push_back(Question::Delivered(last));
+        self.check_committed(last);
     }
 }
