@@ -6,18 +6,19 @@ const SEEDS: std::ops::Range<u64> = 0..20;
 
 #[test]
 fn everything_synced_from_the_first_start_on_outlives_a_power_cut() {
-    for seed in SEEDS {
+    // Within the first segment, and over several.
+    for (seed, last) in SEEDS.flat_map(|seed| [(seed, 3), (seed, 30)]) {
         let mut disk = MemDisk::new(seed);
         let (mut log, _) = open(&mut disk).unwrap();
-        for first in (1..=30).step_by(3) {
+        for first in (1..=last).step_by(3) {
             write(&mut log, first..=first + 2);
         }
-        assert!(log.segments.len() > 2);
+        assert_eq!(log.segments.len() > 2, last > 3);
         drop(log);
         disk.power_cut();
         let (mut log, recovered) = open(&mut disk).unwrap();
-        assert_eq!(recovered.last_zxid, Zxid(30), "{seed}");
-        assert_eq!(replayed(&mut log, 0).unwrap(), (1..=30).collect::<Vec<_>>());
+        assert_eq!(recovered.last_zxid, Zxid(last), "{seed}");
+        assert_eq!(replayed(&mut log, 0).unwrap(), (1..=last).collect::<Vec<_>>());
     }
 }
 
@@ -49,4 +50,15 @@ fn a_published_snapshot_outlives_a_power_cut() {
         disk.power_cut();
         assert_eq!(open(&mut disk).unwrap().1.snapshot, Some(Zxid(9)), "{seed}");
     }
+}
+
+#[test]
+fn the_end_of_a_superseded_history_is_not_called_durable() {
+    let mut disk = written(9);
+    let (mut log, _) = open(&mut disk).unwrap();
+    log.begin_stage(Zxid(6), false).unwrap();
+    log.commit_stage(reign(1, 2)).unwrap();
+    // Nobody has synced that yet.
+    let found = log.history(Zxid(9), 1000).unwrap();
+    assert_eq!((found.base, found.entries.len()), (Zxid(6), 0));
 }
