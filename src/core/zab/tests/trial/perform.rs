@@ -122,8 +122,11 @@ impl World {
     }
 
     fn serve(&mut self, server: ServerId, reign: Reign, history: Zxid) {
-        let newest = self.chosen.last().map_or(Zxid::ZERO, |last| last.zxid);
         if reign.leader == server {
+            // Of earlier epochs: a leader that has been deposed already, and does not know of it,
+            // may be established all the same. It cannot commit anything any more.
+            let earlier = self.chosen.partition_point(|entry| entry.zxid.epoch() < reign.epoch);
+            let newest = self.chosen[..earlier].last().map_or(Zxid::ZERO, |last| last.zxid);
             assert!(newest <= history, "{server:?} leads without all that is committed");
             let before = self.leaders.insert(reign.epoch, server);
             assert_eq!(before, None, "two leaders of {reign:?}");
