@@ -3,13 +3,19 @@
 //! What it checks by itself is what any client could: answers come in the order of its requests,
 //! and what it is shown never goes back.
 
+mod habits;
+mod watching;
+
 use crate::calls::{Ask, Call, Calls, Got};
 use crate::chance::Chance;
-use crate::plan::Plan;
+use crate::plan::{Dialect, Plan};
+use habits::Habits;
 use ostler_core::types::{SessionId, Xid, Zxid};
 use ostler_core::wire::jute::{ConnectRequest, ConnectResponse};
+use ostler_core::wire::native::{Hello, HelloOptions, Refusal, Welcome, greeting, stamp};
 use ostler_core::wire::{Codec, ReplyKind};
 use std::collections::VecDeque;
+use watching::Watching;
 
 /// What the client's connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,27 +33,34 @@ pub(crate) enum State {
 struct Lease {
     id: SessionId,
     password: [u8; 16],
-    timeout_ms: i32,
 }
 
 /// See the module. Times are in milliseconds of the world's clock.
 pub(crate) struct Client {
     pub(crate) state: State,
     pub(crate) number: usize,
+    dialect: Dialect,
     lease: Option<Lease>,
     seen: Zxid,
     next_xid: i32,
     pending: VecDeque<usize>,
+    /// Writes to be sent again on the next connection, where they take effect once.
+    unsettled: VecDeque<usize>,
+    /// Numbers of the last answer, and of the last one to a write that takes effect once.
+    heard: Xid,
+    settled: Xid,
+    watching: Watching,
+    /// `user:password` that it proves on every connection, and whether it has on this one.
+    proof: Option<String>,
+    has_proven: bool,
+    /// It has said nothing on this connection yet.
+    is_fresh: bool,
     unread: Vec<u8>,
     stream: usize,
     heard_ms: u64,
     said_ms: u64,
-    next_ask_ms: u64,
-    serial: u64,
     chance: Chance,
-    keys: u64,
-    depth: usize,
-    think_ms: u64,
+    habits: Habits,
     timeout_ms: i32,
     /// It has asked to close its session; whether that happened it may never be told.
     has_asked_to_close: bool,
@@ -67,23 +80,28 @@ pub(crate) enum LastWords {
 
 impl Client {
     pub(crate) fn new(number: usize, plan: &Plan) -> Self {
+        let proves = plan.habits.is_wide && !number.is_multiple_of(3);
         Self {
             state: State::Apart,
             number,
+            dialect: plan.dialects[number],
             lease: None,
             seen: Zxid::ZERO,
             next_xid: 1,
             pending: VecDeque::new(),
+            unsettled: VecDeque::new(),
+            heard: Xid(0),
+            settled: Xid(0),
+            watching: Watching::new(plan.habits.watches_last),
+            proof: proves.then(|| format!("user{}:secret", number % 2)),
+            has_proven: false,
+            is_fresh: false,
             unread: Vec::new(),
             stream: 0,
             heard_ms: 0,
             said_ms: 0,
-            next_ask_ms: 0,
-            serial: 0,
             chance: Chance::of(plan.seed, 1000 + number as u64),
-            keys: plan.keys,
-            depth: plan.depth,
-            think_ms: plan.think_ms,
+            habits: Habits::new(plan),
             timeout_ms: plan.session_timeout_ms,
             has_asked_to_close: false,
             is_resting: false,
@@ -97,12 +115,26 @@ impl Client {
     }
 
     pub(crate) fn has_nothing_pending(&self) -> bool {
-        self.pending.is_empty()
+        self.pending.is_empty() && self.unsettled.is_empty()
     }
 
     /// A number of its own, for what the world has to decide about it.
     pub(crate) fn draw(&mut self, bound: u64) -> u64 {
         self.chance.below(bound)
+    }
+
+    fn codec(&self) -> Codec {
+        match self.dialect {
+            Dialect::Jute => Codec::Jute,
+            Dialect::Native(_) => Codec::Native,
+        }
+    }
+
+    fn options(&self) -> HelloOptions {
+        match self.dialect {
+            Dialect::Jute => HelloOptions::default(),
+            Dialect::Native(options) => options,
+        }
     }
 
     /// A new connection: the first bytes.
@@ -113,27 +145,45 @@ impl Client {
         self.unread.clear();
         self.stream = calls.streams.len();
         calls.streams.push(Vec::new());
-        let request = ConnectRequest {
-            protocol_version: 0,
-            last_zxid_seen: self.seen,
-            timeout_ms: self.timeout_ms,
-            session: self.lease.map_or(SessionId::NONE, |lease| lease.id),
-            password: self.lease.map_or([0; 16], |lease| lease.password).to_vec(),
-            read_only: None,
-        };
+        let (last_zxid_seen, timeout_ms) = (self.seen, self.timeout_ms);
+        let session = self.lease.map_or(SessionId::NONE, |lease| lease.id);
+        let password = self.lease.map_or([0; 16], |lease| lease.password);
         let mut bytes = Vec::new();
-        request.encode(&mut bytes);
+        match self.dialect {
+            Dialect::Jute => ConnectRequest {
+                protocol_version: 0,
+                last_zxid_seen,
+                timeout_ms,
+                session,
+                password: password.to_vec(),
+                read_only: None,
+            }
+            .encode(&mut bytes),
+            Dialect::Native(options) => {
+                bytes.extend(greeting());
+                Hello { last_zxid_seen, timeout_ms, session, password, options }.encode(&mut bytes);
+            }
+        }
         bytes
     }
 
     /// The connection is gone; what was asked on it may have happened or not.
-    pub(crate) fn lost(&mut self) {
+    pub(crate) fn lost(&mut self, calls: &Calls) {
         if self.state != State::Vanished {
             self.state = State::Apart;
         }
-        self.pending.clear();
+        let repeats = self.options().exactly_once;
+        let again = self.pending.drain(..).filter(|number| {
+            let ask = &calls.calls[*number].ask;
+            repeats && ask.is_write() && *ask != Ask::Close
+        });
+        self.unsettled.extend(again);
         self.unread.clear();
-        if matches!(self.last_words, Some(LastWords::Sent(_))) {
+        self.has_proven = false;
+        self.watching.lost();
+        if let Some(LastWords::Sent(number)) = self.last_words
+            && !self.unsettled.contains(&number)
+        {
             self.last_words = Some(LastWords::Due);
         }
     }
@@ -154,21 +204,26 @@ impl Client {
         if self.state != State::Open {
             return bytes;
         }
+        if std::mem::take(&mut self.is_fresh) {
+            self.take_up(floor, calls, &mut bytes);
+        }
         if self.last_words == Some(LastWords::Due) {
-            let call = self.ask(self.final_write(), floor, calls, &mut bytes);
+            let call = self.ask(habits::final_write(self.number), floor, calls, &mut bytes);
             self.last_words = Some(LastWords::Sent(call));
         }
-        while !self.is_resting && self.pending.len() < self.depth && now_ms >= self.next_ask_ms {
-            let ask = self.invent();
+        while !self.is_resting && self.pending.len() < self.habits.depth && self.wants(now_ms) {
+            let ask = self.habits.invent(self.number, &mut self.chance);
             let closes = ask == Ask::Close;
             self.has_asked_to_close |= closes;
             self.ask(ask, floor, calls, &mut bytes);
-            let pause = if self.chance.one_in(3) { 0 } else { self.think_ms };
-            self.next_ask_ms = now_ms + self.chance.within(0, pause);
+            self.habits.pause(now_ms, &mut self.chance);
             if closes {
                 // Nothing may follow it.
-                self.next_ask_ms = now_ms + self.timeout_ms as u64;
+                self.habits.next_ask_ms = now_ms + self.timeout_ms as u64;
             }
+        }
+        if !self.is_resting && !self.has_asked_to_close && self.habits.checks(now_ms) {
+            self.ask(Ask::Sync, floor, calls, &mut bytes);
         }
         if now_ms.saturating_sub(self.said_ms) > self.timeout_ms as u64 / 3 {
             self.ask(Ask::Ping, floor, calls, &mut bytes);
@@ -179,54 +234,55 @@ impl Client {
         bytes
     }
 
-    fn final_write(&self) -> Ask {
-        let path = format!("/last-{}", self.number);
-        Ask::Create { path, data: String::new(), flags: 2 }
+    fn wants(&self, now_ms: u64) -> bool {
+        now_ms >= self.habits.next_ask_ms
+    }
+
+    /// The first words on a connection: who it is, what it watches, what it never heard of.
+    fn take_up(&mut self, floor: Zxid, calls: &mut Calls, bytes: &mut Vec<u8>) {
+        if let Some(proof) = self.proof.clone() {
+            self.ask(Ask::Auth(proof), floor, calls, bytes);
+            // It counts for whatever comes behind it.
+            self.has_proven = true;
+        }
+        if let Some(watched) = self.watching.again(self.seen) {
+            self.ask(Ask::SetWatches(watched), floor, calls, bytes);
+        }
+        for number in std::mem::take(&mut self.unsettled) {
+            let call = &mut calls.calls[number];
+            call.is_again = true;
+            self.say(number, calls, bytes);
+        }
     }
 
     fn ask(&mut self, ask: Ask, floor: Zxid, calls: &mut Calls, bytes: &mut Vec<u8>) -> usize {
-        let xid = if ask == Ask::Ping {
-            Xid::PING
-        } else {
-            self.next_xid += 1;
-            Xid(self.next_xid - 1)
+        let xid = match (&ask, self.dialect) {
+            (Ask::Ping, _) => Xid::PING,
+            (Ask::Auth(_), Dialect::Jute) => Xid::AUTH,
+            _ => {
+                self.next_xid += 1;
+                Xid(self.next_xid - 1)
+            }
         };
-        Codec::Jute.encode_request(xid, &ask.request(), bytes);
         let session = self.session().expect("an open connection has a session");
-        calls.calls.push(Call { session, xid, ask, floor, answer: None });
-        self.pending.push_back(calls.calls.len() - 1);
+        let confirms = self.options().linearizable && ask.is_read();
+        let is_linearizable = ask == Ask::Sync || confirms;
+        let proof = self.proof.clone().filter(|_| self.has_proven);
+        let (is_again, answer) = (false, None);
+        let call = Call { session, xid, ask, floor, is_linearizable, proof, is_again, answer };
+        calls.calls.push(call);
+        self.say(calls.calls.len() - 1, calls, bytes);
         calls.calls.len() - 1
     }
 
-    fn invent(&mut self) -> Ask {
-        self.serial += 1;
-        let key = self.chance.below(self.keys);
-        let path = format!("/k{key}");
-        let data = format!("c{}-{}", self.number, self.serial);
-        let version = if self.chance.one_in(3) { self.chance.below(4) as i32 } else { -1 };
-        let watch = self.chance.one_in(3);
-        let child = format!("{path}/c{}", self.chance.below(3));
-        match self.chance.below(64) {
-            0..8 => Ask::Create { path, data, flags: 0 },
-            8..12 => Ask::Create { path: child, data, flags: 1 },
-            12..15 => Ask::Create { path: format!("{path}/s-"), data, flags: 2 },
-            15..18 => Ask::Create { path: format!("{path}/e-"), data, flags: 3 },
-            18..28 => Ask::Set { path, data, version },
-            28..31 => Ask::Delete { path: child, version },
-            31..33 => Ask::Delete { path, version },
-            33..37 => Ask::Multi(vec![
-                Ask::Check { path: path.clone(), version },
-                Ask::Set { path, data: data.clone(), version: -1 },
-                Ask::Create { path: child, data, flags: 0 },
-            ]),
-            37..44 => Ask::Get { path, watch },
-            44..48 => Ask::Exists { path: child, watch },
-            48..53 => Ask::Children { path, watch },
-            53..57 => Ask::Exists { path, watch },
-            57..63 => Ask::Sync,
-            _ if self.chance.one_in(4) => Ask::Close,
-            _ => Ask::Ping,
+    fn say(&mut self, number: usize, calls: &Calls, bytes: &mut Vec<u8>) {
+        let Call { xid, ask, .. } = &calls.calls[number];
+        let from = bytes.len();
+        self.codec().encode_request(*xid, &ask.request(), bytes);
+        if self.codec() == Codec::Native {
+            stamp(&mut bytes[from..], *xid, self.heard);
         }
+        self.pending.push_back(number);
     }
 
     /// Bytes arrived. False if the connection is to be given up.
@@ -248,15 +304,28 @@ impl Client {
 
     fn next_frame(&mut self) -> Option<Vec<u8>> {
         let (prefix, rest) = self.unread.split_first_chunk::<4>()?;
-        let length = Codec::Jute.frame_length(*prefix).expect("frames have a length");
+        let length = self.codec().frame_length(*prefix).expect("frames have a length");
         let body = rest.get(..length)?.to_vec();
         self.unread.drain(..4 + length);
         Some(body)
     }
 
     fn greeted(&mut self, body: &[u8], calls: &mut Calls) -> bool {
-        let response = ConnectResponse::decode(body).expect("an answer to the greeting");
-        let ConnectResponse { timeout_ms, session, password, .. } = response;
+        let (session, timeout_ms, password) = match self.dialect {
+            Dialect::Jute => {
+                let response = ConnectResponse::decode(body).expect("an answer to the greeting");
+                (response.session, response.timeout_ms, response.password)
+            }
+            Dialect::Native(_) => match Welcome::decode(body).expect("an answer to the hello") {
+                Welcome::Accepted { session, timeout_ms, password, last_once, .. } => {
+                    let knows = last_once >= self.settled;
+                    assert!(knows, "{:?} was answered, and {last_once:?} is known", self.settled);
+                    (session, timeout_ms, password)
+                }
+                Welcome::Refused(Refusal::SessionExpired) => (SessionId::NONE, 0, [0; 16]),
+                Welcome::Refused(_) => return false,
+            },
+        };
         if session == SessionId::NONE {
             if !self.has_asked_to_close {
                 calls.lost.extend(self.session());
@@ -267,17 +336,22 @@ impl Client {
         if let Some(lease) = self.lease {
             assert_eq!((lease.id, lease.password), (session, password), "another's session");
         }
-        self.lease = Some(Lease { id: session, password, timeout_ms });
+        assert!(timeout_ms > 0);
+        self.lease = Some(Lease { id: session, password });
         self.state = State::Open;
-        assert!(self.lease.is_some_and(|lease| lease.timeout_ms > 0));
+        self.is_fresh = true;
         true
     }
 
     fn answered(&mut self, body: &[u8], calls: &mut Calls) -> bool {
-        let (header, record) = Codec::Jute.decode_reply_header(body).expect("a reply's header");
+        let codec = self.codec();
+        let (header, record) = codec.decode_reply_header(body).expect("a reply's header");
         if header.xid == Xid::EVENT {
-            let event = Codec::Jute.decode_event(header, record).expect("an event");
-            self.saw(event.zxid.unwrap_or_default());
+            let event = codec.decode_event(header, record).expect("an event");
+            if let Some(zxid) = event.zxid {
+                self.saw(zxid);
+            }
+            self.watching.told(&event);
             calls.streams[self.stream].push(Got::Event(event));
             return true;
         }
@@ -285,18 +359,28 @@ impl Client {
         let call = &mut calls.calls[number];
         assert_eq!(call.xid, header.xid, "answers out of order: {:?}", call.ask);
         let kind = ReplyKind::of(&call.ask.request());
-        let reply = Codec::Jute.decode_reply(kind, header, record).expect("a reply of its kind");
+        let reply = codec.decode_reply(kind, header, record).expect("a reply of its kind");
+        self.watching.answered(&call.ask, &reply);
         call.answer = Some((header.zxid, reply));
         calls.answered.push_back(number);
         let closed = call.ask == Ask::Close;
+        let shows = !call.is_again && !matches!(call.ask, Ask::Auth(_));
+        if header.xid.0 > 0 {
+            self.heard = header.xid;
+        }
+        if call.ask.is_write() && self.options().exactly_once && !closed {
+            self.settled = header.xid;
+        }
         calls.streams[self.stream].push(Got::Answer(number));
-        self.saw(header.zxid);
+        if shows {
+            self.saw(header.zxid);
+        }
         if self.last_words == Some(LastWords::Sent(number)) {
             self.last_words = Some(LastWords::Acknowledged);
         }
         if closed {
             self.begin_anew();
-            self.next_ask_ms = 0;
+            self.habits.next_ask_ms = 0;
         }
         !closed
     }
@@ -306,7 +390,13 @@ impl Client {
         self.lease = None;
         self.seen = Zxid::ZERO;
         self.next_xid = 1;
+        (self.heard, self.settled) = (Xid(0), Xid(0));
+        self.unsettled.clear();
+        self.watching.forget();
         self.has_asked_to_close = false;
+        if matches!(self.last_words, Some(LastWords::Sent(_))) {
+            self.last_words = Some(LastWords::Due);
+        }
     }
 
     fn saw(&mut self, zxid: Zxid) {

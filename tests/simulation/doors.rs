@@ -132,7 +132,7 @@ impl World {
     pub(crate) fn client_hangs_up(&mut self, number: usize) {
         let Some(wire) = self.connected.remove(&number) else { return };
         self.trace(|| format!("client {number} loses its connection"));
-        self.clients[number].lost();
+        self.clients[number].lost(&self.calls);
         let late_us = if self.dice.one_in(2) { 0 } else { self.dice.below(800_000) };
         let at_us = self.latency() + late_us;
         let Some(line) = self.wires.get_mut(&wire) else { return };

@@ -55,7 +55,8 @@ impl World {
             let at = self.links.disown((server, peer), self.now_us);
             self.schedule(at, Due::Arrival((server, peer)));
         }
-        for timer in [Timer::Tick, Timer::Sweep, Timer::Report] {
+        let reaps = self.plan.habits.is_wide.then_some(Timer::Reap);
+        for timer in [Timer::Tick, Timer::Sweep, Timer::Report].into_iter().chain(reaps) {
             let us = 1 + self.dice.below(20_000);
             self.schedule_in(us, Due::Timer(server, life, timer));
         }
@@ -119,6 +120,15 @@ impl World {
             }
             What::DieByRole { .. } => {}
             What::Pause { server, ms } => self.pause(server, ms),
+            What::PauseLeader { ms } => self.pause(self.leader().unwrap_or(0), ms),
+            What::MuteLeader { ms } => {
+                let leader = self.leader().unwrap_or(0);
+                self.split(index, ms, |from, _| from == leader);
+            }
+            What::DeafenLeader { ms } => {
+                let leader = self.leader().unwrap_or(0);
+                self.split(index, ms, |_, to| to == leader);
+            }
             What::BreakLink { a, b } => {
                 self.tally.count("links broken", 1);
                 self.break_link(a, b);
@@ -183,6 +193,8 @@ impl World {
             What::Partition { .. }
             | What::OneWay { .. }
             | What::Bridge { .. }
+            | What::MuteLeader { .. }
+            | What::DeafenLeader { .. }
             | What::IsolateLeader { .. } => {
                 if !self.storm_over {
                     self.heal_network();
@@ -191,6 +203,7 @@ impl World {
             What::Die { .. }
             | What::DieByRole { .. }
             | What::Pause { .. }
+            | What::PauseLeader { .. }
             | What::BreakLink { .. }
             | What::DiskError { .. }
             | What::WallClockJumps { .. }

@@ -15,6 +15,9 @@ use ostler_core::wire::txn;
 use ostler_core::zab::Reign;
 use ostler_core::zab::message::{Message, Standing};
 
+/// How often a server looks for znodes that have outlived their use, in milliseconds.
+const REAP_MS: u64 = 150;
+
 impl World {
     pub(crate) fn rooms(&mut self, server: usize) -> &mut Rooms {
         self.servers[server].rooms.as_mut().expect("only a server that is up acts")
@@ -386,6 +389,10 @@ impl World {
                     self.tell_sweeper(server, session_sweeper::Input::Touched(heard));
                 }
                 server::touch_ms(&self.plan)
+            }
+            Timer::Reap => {
+                self.tell_tree(server, tree_store::Input::ReapDue);
+                REAP_MS
             }
             Timer::Quiet => return self.tell_log(server, log_writer::Input::QuietDue),
         };

@@ -5,8 +5,14 @@
 //! something else does not go wrong all the time.
 
 use crate::chance::Chance;
+use ostler_core::wire::native::HelloOptions;
 use ostler_core::zab::io::Timing;
 use std::fmt;
+
+/// Shortest time that is simulated, in milliseconds.
+const RUN_MS_MIN: u64 = 30_000;
+/// Kinds of fault that are drawn by time.
+const KINDS: u64 = 17;
 
 /// How a server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +111,17 @@ pub(crate) enum What {
     IsolateLeader {
         ms: u64,
     },
+    /// Nothing of what the leader says reaches anybody, and it hears everybody.
+    MuteLeader {
+        ms: u64,
+    },
+    /// It reaches everybody, and hears nobody.
+    DeafenLeader {
+        ms: u64,
+    },
+    PauseLeader {
+        ms: u64,
+    },
     SlowLink {
         a: usize,
         b: usize,
@@ -150,6 +167,24 @@ impl fmt::Display for Fault {
     }
 }
 
+/// What a client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    Jute,
+    Native(HelloOptions),
+}
+
+/// What all clients do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Habits {
+    /// They use lasting watches, guarded znodes, and those that go by themselves.
+    pub(crate) is_wide: bool,
+    /// They set their watches again on a new connection.
+    pub(crate) watches_last: bool,
+    /// They ask for a sync this often, in milliseconds, whatever is under way; 0 for never.
+    pub(crate) checks_every_ms: u64,
+}
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
@@ -190,12 +225,79 @@ pub(crate) struct Plan {
     pub(crate) storm_ms: u64,
     /// Whether a minority stays broken when the storm is over.
     pub(crate) leaves_some_broken: bool,
+    /// What each client speaks.
+    pub(crate) dialects: Vec<Dialect>,
+    pub(crate) habits: Habits,
+    /// Group and weight of each voter.
+    pub(crate) weights: Vec<(u64, u64)>,
     pub(crate) faults: Vec<Fault>,
 }
 
 impl Plan {
     /// The plan of a seed.
     pub(crate) fn draw(seed: u64) -> Self {
+        let mut plan = Self::first(seed);
+        let mut dice = Chance::of(seed, 9);
+        for dialect in &mut plan.dialects {
+            let linearizable = dice.one_in(2);
+            let exactly_once = dice.one_in(2);
+            if dice.one_in(3) {
+                *dialect = Dialect::Native(HelloOptions { linearizable, exactly_once });
+            }
+        }
+        plan.habits = Habits {
+            is_wide: !dice.one_in(3),
+            watches_last: !dice.one_in(3),
+            checks_every_ms: dice.pick(&[0, 30, 200]),
+        };
+        plan.draw_weights(&mut dice);
+        plan.lengthen(&mut dice);
+        if !plan.faults.is_empty() {
+            plan.draw_more_faults(&mut Chance::of(seed, 10));
+        }
+        plan
+    }
+
+    /// One ensemble in four is not one of equals: heavier voters, some without weight, or groups.
+    fn draw_weights(&mut self, dice: &mut Chance) {
+        if self.voters < 3 || !dice.one_in(4) {
+            return;
+        }
+        let groups = if self.voters == 5 { dice.pick(&[1, 2, 3]) } else { 1 };
+        for (place, weight) in self.weights.iter_mut().enumerate() {
+            *weight = (place as u64 % groups, dice.pick(&[1, 1, 2, 3]));
+        }
+        if groups == 1 && dice.one_in(3) {
+            self.weights[0].1 = 0;
+        }
+    }
+
+    /// Every run is of 30 seconds at least; what follows the storm takes five session timeouts.
+    fn lengthen(&mut self, dice: &mut Chance) {
+        if self.session_timeout_ms < 4000 && !dice.one_in(8) {
+            self.session_timeout_ms = 5000;
+        }
+        let calm_ms = self.session_timeout_ms as u64 * 5;
+        self.storm_ms = self.storm_ms.max(RUN_MS_MIN.saturating_sub(calm_ms));
+        if self.storm_ms > 8000 {
+            self.think_ms = self.think_ms.max(20);
+        }
+    }
+
+    /// The same kinds once more, over the whole storm, and those that the first list never had.
+    fn draw_more_faults(&mut self, dice: &mut Chance) {
+        let kinds: Vec<u64> = (0..KINDS).filter(|_| !dice.one_in(3)).collect();
+        let count = if kinds.is_empty() { 0 } else { dice.within(0, self.storm_ms / 500) };
+        for _ in 0..count {
+            let kind = dice.pick(&kinds);
+            let at = When::At(dice.within(200, self.storm_ms) * 1000 + dice.below(1000));
+            let fault = self.draw_fault(kind, at, dice);
+            self.faults.push(fault);
+        }
+    }
+
+    /// As seeds were read at first: some that failed then are kept.
+    pub(crate) fn first(seed: u64) -> Self {
         let mut dice = Chance::of(seed, 1);
         let voters = dice.pick(&[1, 3, 3, 3, 3, 3, 5, 5]);
         let observers = dice.pick(&[0, 0, 0, 1, 2]);
@@ -230,8 +332,12 @@ impl Plan {
             audit_one_in: dice.pick(&[20, 100, 400]),
             storm_ms: dice.within(1500, 6000),
             leaves_some_broken: dice.one_in(3),
+            dialects: Vec::new(),
+            habits: Habits::default(),
+            weights: vec![(0, 1); voters],
             faults: Vec::new(),
         };
+        plan.dialects = vec![Dialect::Jute; plan.clients];
         // One seed in eight has a calm sea.
         if !dice.one_in(8) {
             plan.draw_faults(&mut Chance::of(seed, 2));
@@ -304,7 +410,10 @@ impl Plan {
             10 => What::DiskError { server, calls: dice.below(40) as u32 },
             11 => What::SlowLink { a: server, b: other, latency_ms: dice.within(5, 200), ms },
             12 => What::ClientLosesConnection { client: dice.below(self.clients as u64) as usize },
-            _ => What::ClientVanishes { client: dice.below(self.clients as u64) as usize },
+            13 => What::ClientVanishes { client: dice.below(self.clients as u64) as usize },
+            14 => What::PauseLeader { ms },
+            15 => What::MuteLeader { ms },
+            _ => What::DeafenLeader { ms },
         };
         Fault { when, what }
     }

@@ -108,7 +108,9 @@ impl World {
         let minority = (self.plan.voters - 1) / 2;
         for _ in 0..minority {
             let server = dice.below(self.plan.voters as u64) as usize;
-            if !self.given_up.contains(&server) {
+            let left = self.survivors().filter(|other| *other != server);
+            let left = left.map(|place| self.servers[place].id).collect();
+            if !self.given_up.contains(&server) && self.membership.is_quorum(&left) {
                 self.given_up.push(server);
                 self.die(server, Death::PowerLoss, 0);
             }

@@ -184,7 +184,7 @@ pub(crate) struct Recovery {
     pub(crate) recovered: Recovered,
 }
 
-const RULES: Rules = Rules { extended_types: false, enforce_quota: false, skip_acl: false };
+const RULES: Rules = Rules { extended_types: true, enforce_quota: false, skip_acl: false };
 /// Spreads the tree's index; trees with different ones behave the same.
 const HASH_SEED: u64 = 7;
 
@@ -235,7 +235,7 @@ pub(crate) fn recover(
     let schedule = Schedule {
         snapshot_every_txns: plan.snapshot_every_txns,
         snapshot_every_bytes: u64::MAX,
-        never_used_ms: 0,
+        never_used_ms: 500,
         reap_max: 10,
     };
     let view = Shown(Rc::new(RefCell::new(tree)));
@@ -295,6 +295,7 @@ pub(crate) fn replay(
             return Ok(());
         }
         let payload = txn::decode(entry.payload).expect("the log holds what was encoded by us");
+        let once = payload.once();
         let txn = Txn {
             zxid: entry.zxid,
             time_ms: entry.time_ms,
@@ -302,7 +303,7 @@ pub(crate) fn replay(
             ids: &payload.ids,
             op: payload.op,
         };
-        tree.apply(&txn, &mut effects);
+        tree.apply_once(&txn, once, &mut effects);
         effects.clear();
         replayed.push(entry.to_proposal());
         Ok(())

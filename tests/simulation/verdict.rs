@@ -1,10 +1,12 @@
 //! The verdict on a run: everything that clients were told is held against the committed history,
 //! replayed through the model. Every check that fails panics with what it found.
 
-use crate::calls::{Ask, Call, Calls, Got};
-use crate::model::Model;
+use crate::calls::{Ask, Call, Calls};
+use crate::model::{Model, Node, Step};
+use crate::watches::{self, Changes};
+use ostler_core::auth::{digest_id, super_id};
 use ostler_core::tree::Tree;
-use ostler_core::types::{ErrorCode, EventType, Op, Outcome, SessionId, WatchEvent, Xid, Zxid};
+use ostler_core::types::{AuthId, ErrorCode, Op, Outcome, SessionId, Xid, Zxid};
 use ostler_core::wire::{OwnedReply, txn};
 use ostler_core::zab::Proposal;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,9 +20,8 @@ pub(crate) fn judge(chosen: &[Proposal], calls: &Calls) -> Model {
         replay.look(proposal.zxid);
     }
     replay.finish();
-    for stream in &calls.streams {
-        watches(stream, calls, &replay.model);
-    }
+    let changes = Changes::new(&replay.model.changes);
+    calls.streams.iter().for_each(|stream| watches::check(stream, calls, &changes));
     replay.model
 }
 
@@ -29,7 +30,8 @@ pub(crate) fn compare(tree: &Tree, model: &Model) {
     let sessions: BTreeSet<_> = tree.sessions().map(|(id, _)| id).collect();
     assert_eq!(sessions, model.sessions, "other sessions than in the model");
     for (path, node) in model.nodes.iter().filter(|(path, _)| *path != "/") {
-        let (data, stat) = tree.data(path, &[]).unwrap_or_else(|e| panic!("{path}: {e:?}"));
+        let (data, stat) =
+            tree.data(path, &[super_id()]).unwrap_or_else(|e| panic!("{path}: {e:?}"));
         assert_eq!((data, stat), (Some(&node.data[..]), node.stat), "{path} differs");
     }
     // The root and three built-in znodes.
@@ -64,9 +66,9 @@ impl<'a> Replay<'a> {
             if call.ask.is_write() {
                 assert!(zxid > call.floor, "{call:?} took effect at {zxid}, before it was asked");
                 replay.acknowledged.insert((call.session, call.xid), call);
-            } else {
-                let is_sync = call.ask == Ask::Sync;
-                assert!(!is_sync || zxid >= call.floor, "a sync that missed {}", call.floor);
+            } else if !matches!(call.ask, Ask::Auth(_)) {
+                let is_stale = call.is_linearizable && zxid < call.floor;
+                assert!(!is_stale, "{call:?} missed {}", call.floor);
                 replay.reads.entry(zxid).or_default().push(call);
             }
         }
@@ -76,13 +78,16 @@ impl<'a> Replay<'a> {
     fn step(&mut self, proposal: &Proposal) {
         let Proposal { zxid, time_ms, .. } = *proposal;
         let payload = txn::decode(&proposal.payload).expect("a payload of ours");
-        let txn::Payload { session, cxid, op, .. } = payload;
+        let once = payload.once().map(|once| once.xid);
+        let txn::Payload { session, cxid, ids, op, .. } = payload;
         match &op {
             Op::CreateSession { password, .. } => {
                 assert!(self.passwords.insert(*password), "a session was made twice, at {zxid}");
             }
             Op::Fail(ErrorCode::SessionMoved) => {}
-            _ if session != SessionId::NONE => {
+            // Whoever may send a write again is heard twice. And what an earlier connection sent
+            // may come after the session's end, where nothing can come of it.
+            _ if self.model.sessions.contains(&session) && once.is_none() => {
                 let before = self.last.insert(session, cxid);
                 assert!(
                     before.is_none_or(|before| before < cxid),
@@ -91,7 +96,8 @@ impl<'a> Replay<'a> {
             }
             _ => {}
         }
-        let outcome = self.model.apply(zxid, time_ms, session, &op);
+        let step = Step { zxid, time_ms, session, ids: &ids, once };
+        let Some(outcome) = self.model.apply(&step, &op) else { return };
         let Some(call) = self.acknowledged.remove(&(session, cxid)) else { return };
         let Some((told, reply)) = &call.answer else { return };
         assert_eq!(*told, zxid, "{:?} was acknowledged at another zxid", call.ask);
@@ -100,41 +106,46 @@ impl<'a> Replay<'a> {
             Outcome::Deleted | Outcome::SessionClosed => OwnedReply::Done,
             outcome => OwnedReply::Outcome(outcome),
         };
-        assert_eq!(*reply, expected, "{:?} at {zxid}", call.ask);
+        let told = match reply {
+            // The native protocol says it in more words.
+            OwnedReply::Outcome(Outcome::Deleted | Outcome::SessionClosed) => &OwnedReply::Done,
+            reply => reply,
+        };
+        assert_eq!(*told, expected, "{:?} at {zxid}", call.ask);
     }
 
     fn look(&mut self, zxid: Zxid) {
         for call in self.reads.remove(&zxid).unwrap_or_default() {
             let Some((_, reply)) = &call.answer else { continue };
-            self.check_read(zxid, &call.ask, reply);
+            self.check_read(zxid, call, reply);
         }
     }
 
-    fn check_read(&self, zxid: Zxid, ask: &Ask, reply: &OwnedReply) {
-        let expected = match ask {
-            Ask::Get { path, .. } => self
-                .model
-                .nodes
-                .get(path)
-                .map(|node| OwnedReply::Data(Some(node.data.clone()), node.stat)),
-            Ask::Exists { path, .. } => {
-                self.model.nodes.get(path).map(|node| OwnedReply::Stat(node.stat))
+    fn check_read(&self, zxid: Zxid, call: &Call, reply: &OwnedReply) {
+        let id = |proof: &String| AuthId { scheme: "digest".into(), id: digest_id(proof) };
+        let ids: Vec<_> = call.proof.iter().map(id).collect();
+        let of = |path: &str, reply: &dyn Fn(&Node) -> OwnedReply| {
+            self.model.readable(path, &ids).map_or_else(OwnedReply::Error, reply)
+        };
+        let expected = match &call.ask {
+            Ask::Get { path, .. } => {
+                of(path, &|node| OwnedReply::Data(Some(node.data.clone()), node.stat))
             }
-            Ask::Children { path, .. } => self
-                .model
-                .nodes
-                .get(path)
-                .map(|node| OwnedReply::Children(self.model.children(path), Some(node.stat))),
-            Ask::Sync => Some(OwnedReply::Path("/".to_owned())),
-            Ask::Ping => Some(OwnedReply::Done),
+            Ask::Exists { path, .. } => of(path, &|node| OwnedReply::Stat(node.stat)),
+            Ask::Children { path, .. } => {
+                of(path, &|node| OwnedReply::Children(self.model.children(path), Some(node.stat)))
+            }
+            Ask::AddWatch { .. } => OwnedReply::WatchAdded,
+            Ask::Sync => OwnedReply::Path("/".to_owned()),
+            Ask::Ping | Ask::SetWatches(_) | Ask::Auth(_) => OwnedReply::Done,
             Ask::Create { .. }
             | Ask::Set { .. }
+            | Ask::SetAcl { .. }
             | Ask::Delete { .. }
             | Ask::Check { .. }
             | Ask::Multi(_)
             | Ask::Close => unreachable!("a write is no read"),
         };
-        let expected = expected.unwrap_or(OwnedReply::Error(ErrorCode::NoNode));
         let told = match reply.clone() {
             OwnedReply::Children(mut names, stat) => {
                 names.sort_unstable();
@@ -142,7 +153,7 @@ impl<'a> Replay<'a> {
             }
             other => other,
         };
-        assert_eq!(told, expected, "{ask:?} at {zxid}");
+        assert_eq!(told, expected, "{:?} at {zxid}", call.ask);
     }
 
     fn finish(&self) {
@@ -153,65 +164,4 @@ impl<'a> Replay<'a> {
             panic!("{:?} was answered from {zxid}, which was never chosen", reads[0].ask);
         }
     }
-}
-
-/// Which watches a read sets: on data or on the list of children.
-fn watch_of(call: &Call) -> Option<(&str, bool)> {
-    let (_, reply) = call.answer.as_ref()?;
-    let found = !matches!(reply, OwnedReply::Error(_));
-    match &call.ask {
-        Ask::Get { path, watch: true } if found => Some((path, false)),
-        Ask::Exists { path, watch: true } => Some((path, false)),
-        Ask::Children { path, watch: true } if found => Some((path, true)),
-        _ => None,
-    }
-}
-
-fn concerns(event: EventType, of_children: bool) -> bool {
-    match event {
-        EventType::Deleted => true,
-        EventType::ChildrenChanged => of_children,
-        EventType::Created | EventType::DataChanged => !of_children,
-    }
-}
-
-/// Each watch of a connection brings its first event, once, before anything newer is shown, and
-/// there is no other event.
-fn watches(stream: &[Got], calls: &Calls, model: &Model) {
-    let mut set: BTreeMap<(&str, bool), Option<(Zxid, EventType)>> = BTreeMap::new();
-    for got in stream {
-        match got {
-            Got::Answer(number) => {
-                let call = &calls.calls[*number];
-                let Some((shown, _)) = call.answer else { continue };
-                let late = set.iter().find(|(_, due)| due.is_some_and(|(zxid, _)| zxid <= shown));
-                assert!(late.is_none(), "{:?} shows {shown} before the event {late:?}", call.ask);
-                if let Some((path, of_children)) = watch_of(call) {
-                    let due = || first_change(model, path, of_children, shown);
-                    set.entry((path, of_children)).or_insert_with(due);
-                }
-            }
-            Got::Event(event) => spend(&mut set, event),
-        }
-    }
-}
-
-fn spend(set: &mut BTreeMap<(&str, bool), Option<(Zxid, EventType)>>, event: &WatchEvent) {
-    let WatchEvent { zxid, event, path } = event;
-    let due = Some((zxid.expect("nobody sets watches again"), *event));
-    let before = set.len();
-    set.retain(|(on, _), first| *on != &**path || *first != due);
-    assert!(set.len() < before, "nobody waited for {event:?} of {path} at {zxid:?}: {set:?}");
-}
-
-fn first_change(
-    model: &Model,
-    path: &str,
-    of_children: bool,
-    after: Zxid,
-) -> Option<(Zxid, EventType)> {
-    let from = model.changes.partition_point(|(zxid, ..)| *zxid <= after);
-    let mut later = model.changes[from..].iter();
-    let first = later.find(|(_, event, on)| on == path && concerns(*event, of_children));
-    first.map(|(zxid, event, _)| (*zxid, *event))
 }

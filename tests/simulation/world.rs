@@ -25,6 +25,7 @@ pub(crate) enum Timer {
     Sweep,
     Report,
     Quiet,
+    Reap,
 }
 
 /// Something on the agenda. Lives are those of the server; what belongs to an earlier one is void.
@@ -101,7 +102,8 @@ impl World {
     pub(crate) fn new(plan: Plan, is_traced: bool) -> Self {
         let seed = plan.seed;
         let ids = (0..plan.servers()).map(|place| ServerId(place as u64 + 1));
-        let role = |place| if place < plan.voters { Role::VOTER } else { Role::Observer };
+        let voter = |(group, weight): &(u64, u64)| Role::Voter { group: *group, weight: *weight };
+        let role = |place: usize| plan.weights.get(place).map_or(Role::Observer, voter);
         let members = ids.clone().enumerate().map(|(place, id)| (id, role(place))).collect();
         let membership = Membership::new(Ensemble { version: Zxid::ZERO, members });
         let mut skew = Chance::of(seed, 3);
