@@ -391,6 +391,7 @@ impl Client {
         self.seen = Zxid::ZERO;
         self.next_xid = 1;
         (self.heard, self.settled) = (Xid(0), Xid(0));
+        self.pending.clear();
         self.unsettled.clear();
         self.watching.forget();
         self.has_asked_to_close = false;

@@ -14,6 +14,9 @@ use std::sync::Arc;
 /// How often a client looks what there is to do, in microseconds.
 const CLIENT_US: u64 = 4000;
 
+/// How much more seldom it does when the storm is over.
+const CALM_FACTOR: u64 = 10;
+
 /// What arrives at one end of a connection.
 pub(crate) enum Segment {
     Bytes(Vec<u8>),
@@ -48,6 +51,8 @@ impl World {
 
     pub(crate) fn client_acts(&mut self, number: usize) {
         let us = CLIENT_US / 2 + self.dice.below(CLIENT_US);
+        // In the calm there is little to do.
+        let us = if self.storm_over { us * CALM_FACTOR } else { us };
         self.schedule_in(us, Due::Client(number));
         let now_ms = self.now_us / 1000;
         match self.clients[number].state {

@@ -15,7 +15,7 @@ use crate::plan::{Plan, Promise, When};
 use crate::server::{Name, Server};
 use ostler_core::types::{ConnectionId, ServerId, Zxid};
 use ostler_core::zab::quorum::{Ensemble, Membership, Role};
-use std::cmp::Reverse;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BinaryHeap};
 
 /// Timers of a server.
@@ -29,7 +29,7 @@ pub(crate) enum Timer {
 }
 
 /// Something on the agenda. Lives are those of the server; what belongs to an earlier one is void.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Due {
     Act(usize, u64, Name),
     Synced(usize, u64),
@@ -44,6 +44,34 @@ pub(crate) enum Due {
     FaultEnds(usize),
     Start(usize),
 }
+
+/// A line of the agenda. The earliest comes first; chance decides between equals.
+struct Entry {
+    at_us: u64,
+    tie: u64,
+    due: Due,
+}
+
+impl Ord for Entry {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // The greatest of a heap comes first.
+        (other.at_us, other.tie).cmp(&(self.at_us, self.tie))
+    }
+}
+
+impl PartialOrd for Entry {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Entry {}
 
 /// How much a run did.
 #[derive(Clone, Debug, Default)]
@@ -72,7 +100,7 @@ impl Tally {
 pub(crate) struct World {
     pub(crate) plan: Plan,
     pub(crate) now_us: u64,
-    agenda: BinaryHeap<Reverse<(u64, u64, u64, Due)>>,
+    agenda: BinaryHeap<Entry>,
     serial: u64,
     pub(crate) servers: Vec<Server>,
     pub(crate) links: Links,
@@ -174,8 +202,9 @@ impl World {
 
     pub(crate) fn schedule(&mut self, at_us: u64, due: Due) {
         self.serial += 1;
-        let tie = self.dice.next() >> 32;
-        self.agenda.push(Reverse((at_us.max(self.now_us), tie, self.serial, due)));
+        // Unique, for the serial stands below what chance gives.
+        let tie = (self.dice.next() >> 32) << 32 | self.serial;
+        self.agenda.push(Entry { at_us: at_us.max(self.now_us), tie, due });
     }
 
     pub(crate) fn schedule_in(&mut self, us: u64, due: Due) {
@@ -184,11 +213,8 @@ impl World {
 
     /// Lets time pass until then.
     pub(crate) fn run_until(&mut self, until_us: u64) {
-        while let Some(Reverse((at_us, _, _, due))) = self.agenda.peek().copied() {
-            if at_us > until_us {
-                break;
-            }
-            self.agenda.pop();
+        while self.agenda.peek().is_some_and(|next| next.at_us <= until_us) {
+            let Some(Entry { at_us, due, .. }) = self.agenda.pop() else { break };
             self.now_us = at_us;
             self.happen(due);
         }
