@@ -36,7 +36,6 @@ mod switchboard;
 mod system;
 mod tenants;
 mod tree_store;
-mod unproven;
 mod view;
 mod watch_fanout;
 mod wiring;

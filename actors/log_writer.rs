@@ -6,12 +6,13 @@ use crate::disk::DirectoryDisk;
 use crate::fatal;
 use crate::room::Perform;
 use crate::switchboard::{SnapshotWork, Switchboard};
-use crate::unproven::Unproven;
 use ostler_core::log::{Log, LogError};
 use ostler_core::rooms::log_writer::{Effect, Input, LogWriter, QUIET_MS};
 use ostler_core::rooms::pipeline;
+use ostler_core::rooms::unproven::Unproven;
 use ostler_core::types::Zxid;
 use ostler_core::zab::{HISTORY_CHUNK_BYTES, HistoryReader};
+use parking_lot::Mutex;
 use slog::{Logger, info};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,7 +24,7 @@ pub(crate) struct LogWriterRoom {
     pub(crate) flush_due: bool,
     /// Transactions written since the last sync.
     pub(crate) unsynced: u64,
-    pub(crate) unproven: Unproven,
+    pub(crate) unproven: Arc<Mutex<Unproven>>,
     pub(crate) counters: Arc<Counters>,
     pub(crate) logger: Logger,
 }
@@ -48,11 +49,11 @@ impl Perform<LogWriter> for LogWriterRoom {
             }
             Effect::Durable(mark) => {
                 self.rooms.pipeline(pipeline::Input::Durable(mark));
-                self.unproven.forget(mark);
+                self.unproven.lock().forget(mark);
             }
             Effect::Restate => {
                 self.rooms.pipeline(pipeline::Input::Restated(self.log.restate()));
-                self.unproven.restated();
+                self.unproven.lock().restated();
             }
             Effect::Purge(zxid) => {
                 self.must(|room| room.note_snapshot(zxid));
@@ -67,20 +68,7 @@ impl Perform<LogWriter> for LogWriterRoom {
 
     /// Orders are kept beyond their own turn, until they are durable.
     fn keep(&mut self, input: &Input) -> Option<Input> {
-        match input {
-            Input::Orders { mark, committed, orders } => {
-                self.unproven.note(*mark, *committed, orders);
-                None
-            }
-            Input::Restate => {
-                self.unproven.restate();
-                None
-            }
-            Input::ReadHistory { .. } | Input::SnapshotPublished(_) | Input::End => {
-                Some(input.clone())
-            }
-            Input::FlushDue | Input::Synced | Input::QuietDue => None,
-        }
+        self.unproven.lock().keep(input)
     }
 
     fn later(&mut self) -> Option<Input> {

@@ -89,29 +89,7 @@ impl Perform<Pipeline> for PipelineRoom {
     /// What clients and sessions depend on is taken in again; requests are at the desk as soon as
     /// anything can go wrong, and the rest is decided anew.
     fn keep(&mut self, input: &Input) -> Option<Input> {
-        match input {
-            Input::LinkDown(_)
-            | Input::Propose(_)
-            | Input::Opened(..)
-            | Input::Attached(..)
-            | Input::Ended(_)
-            | Input::Gone(..) => Some(input.clone()),
-            Input::Start
-            | Input::Try(_)
-            | Input::Received(..)
-            | Input::Submit(_)
-            | Input::Durable(_)
-            | Input::History(..)
-            | Input::SnapshotRead { .. }
-            | Input::SnapshotUnreadable(_)
-            | Input::SnapshotInstalled(_)
-            | Input::SnapshotLost
-            | Input::Loaded(_)
-            | Input::Touched(_)
-            | Input::Anew
-            | Input::Restated(_)
-            | Input::Tick => None,
-        }
+        input.outlives_its_pipeline().then(|| input.clone())
     }
 
     fn is_recovering(&self, pipeline: &Pipeline) -> bool {

@@ -18,7 +18,6 @@ use crate::supervision::Supervision;
 use crate::supervisor::{Legacy, Rebuilt, SupervisedRoom};
 use crate::switchboard::SnapshotWork;
 use crate::tree_store::TreeStoreRoom;
-use crate::unproven::{Beginning, Unproven};
 use crate::view::ReadView;
 use crate::watch_fanout::WatchFanoutRoom;
 use crate::wiring::{Plan, touch_every_ms};
@@ -29,10 +28,12 @@ use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{Effect, Input, Pipeline, PipelineSettings};
 use ostler_core::rooms::session_sweeper::SessionSweeper;
 use ostler_core::rooms::tree_store::{Schedule, TreeStore, View};
+use ostler_core::rooms::unproven::{Beginning, Unproven};
 use ostler_core::rooms::watch_fanout::WatchFanout;
 use ostler_core::rooms::{session_sweeper, tree_store, watch_fanout};
 use ostler_core::tree::Tree;
 use ostler_core::zab::Recovered;
+use parking_lot::Mutex;
 use slog::o;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -123,7 +124,7 @@ pub(crate) fn log_writer(
     let (rooms, counters, clock) = (plan.rooms.clone(), plan.counters.clone(), plan.clock);
     let logger = plan.logger.new(o!("room" => "log"));
     let settings = plan.settings.clone();
-    let unproven = Unproven::default();
+    let unproven = Arc::new(Mutex::new(Unproven::default()));
     let (open, waiting) = (settings.clone(), unproven.clone());
     let make = move |log, machine| {
         let room = LogWriterRoom {
@@ -146,7 +147,7 @@ pub(crate) fn log_writer(
         drop(legacy.tenant);
         let opened = Log::open(disk.share(), log_settings(&open));
         let (log, recovered) = opened.map_err(|error| error.to_string())?;
-        let (machine, mut first) = match waiting.beginning(recovered.last_zxid) {
+        let (machine, mut first) = match waiting.lock().beginning(recovered.last_zxid) {
             Beginning::Resumed(first) => (LogWriter::default(), first),
             Beginning::Void { first, is_known } => {
                 if !is_known {

@@ -289,6 +289,12 @@ impl World {
                     }
                 }
                 Post::Kick => seat.machine.kicked(&mut out),
+                // Others have lost nothing.
+                Post::Gap if seat.machine.is_watching() || seat.machine.in_flight() > 0 => {
+                    seat.machine.kicked(&mut out);
+                    out.close = true;
+                }
+                Post::Gap => {}
             }
             self.perform_seat(server, id, out);
         }

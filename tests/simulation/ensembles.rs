@@ -30,6 +30,7 @@ mod logs;
 mod model;
 mod network;
 mod oracle;
+mod panics;
 mod perform;
 mod plan;
 mod run;

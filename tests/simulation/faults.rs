@@ -158,6 +158,11 @@ impl World {
             What::DiskError { server, calls } => {
                 self.servers[server].disk.fail_after(calls, None, DiskFault::Broken);
             }
+            What::Panic { server, room, moment } => {
+                if let Some(rooms) = &mut self.servers[server].rooms {
+                    rooms.doomed.insert(room, moment);
+                }
+            }
             What::WallClockJumps { server, ms } => self.servers[server].wall_offset_ms += ms,
             What::ClientLosesConnection { client } => self.client_hangs_up(client),
             What::ClientVanishes { client } => self.vanish(client),
@@ -204,6 +209,7 @@ impl World {
             | What::DieByRole { .. }
             | What::Pause { .. }
             | What::PauseLeader { .. }
+            | What::Panic { .. }
             | What::BreakLink { .. }
             | What::DiskError { .. }
             | What::WallClockJumps { .. }

@@ -27,11 +27,13 @@ impl World {
             }
             log_writer::Effect::Sync => return self.sync(server),
             log_writer::Effect::Durable(mark) => {
+                rooms.unproven.forget(mark);
                 self.tell_pipeline(server, pipeline::Input::Durable(mark));
                 Ok(())
             }
             log_writer::Effect::Restate => {
                 let restated = rooms.log.restate();
+                rooms.unproven.restated();
                 self.tell_pipeline(server, pipeline::Input::Restated(restated));
                 Ok(())
             }

@@ -31,6 +31,9 @@ impl World {
     pub(crate) fn act(&mut self, server: usize, name: Name) {
         let now = self.servers[server].now(self.now_us);
         let life = self.servers[server].life;
+        if self.panics(server, name) {
+            return;
+        }
         let rooms = self.rooms(server);
         match name {
             Name::Peer => {
@@ -47,6 +50,11 @@ impl World {
             }
             Name::Log => {
                 rooms.log_writer.is_awake = false;
+                if let Some(input) = rooms.log_writer.inbox.front()
+                    && rooms.log_writer.outbox.is_empty()
+                {
+                    rooms.unproven.keep(input);
+                }
                 if let Some(effect) = rooms.log_writer.next(now) {
                     self.perform_log(server, effect);
                 }
@@ -79,6 +87,23 @@ impl World {
         if self.servers[server].life == life {
             self.wake(server, name);
         }
+    }
+
+    /// Whether the room that is about to act panics instead.
+    fn panics(&mut self, server: usize, name: Name) -> bool {
+        let rooms = self.rooms(server);
+        let Some(moment) = rooms.doomed.remove(&name) else { return false };
+        match name {
+            Name::Peer => rooms.peer.is_awake = false,
+            Name::Pipeline => rooms.pipeline.is_awake = false,
+            Name::Log => rooms.log_writer.is_awake = false,
+            Name::Tree => rooms.tree.is_awake = false,
+            Name::Fanout => rooms.fanout.is_awake = false,
+            Name::Sweeper => rooms.sweeper.is_awake = false,
+            Name::Snapshot => rooms.snapshot.is_awake = false,
+        }
+        self.panic_room(server, name, moment);
+        true
     }
 
     // Posts from room to room.
@@ -153,6 +178,11 @@ impl World {
             pipeline::Effect::Disconnect(peer) => {
                 let peer = self.place(peer);
                 self.trace(|| format!("{server}: breaks off with {peer}"));
+                if !self.links.is_up(server, peer) {
+                    // One that is up is told of when it is down.
+                    let id = self.servers[peer].id;
+                    self.tell_pipeline(server, pipeline::Input::LinkDown(id));
+                }
                 self.break_link(server, peer);
             }
             pipeline::Effect::Log { mark, committed, orders } => {
@@ -186,7 +216,7 @@ impl World {
             pipeline::Effect::Serving(reign) => self.serving(server, reign),
             pipeline::Effect::Suspended => {
                 self.trace(|| format!("{server}: has no leader"));
-                self.tell_sweeper(server, session_sweeper::Input::Pause);
+                self.let_clocks(server, session_sweeper::Input::Pause);
             }
             pipeline::Effect::Touch(sessions) => {
                 let now = self.servers[server].now(self.now_us).mono_ms;
@@ -276,6 +306,11 @@ impl World {
         let leads = reign.leader == self.servers[server].id;
         let clocks =
             if leads { session_sweeper::Input::Resume } else { session_sweeper::Input::Follow };
+        self.let_clocks(server, clocks);
+    }
+
+    fn let_clocks(&mut self, server: usize, clocks: session_sweeper::Input) {
+        self.rooms(server).clocks = clocks.clone();
         self.tell_sweeper(server, clocks);
     }
 

@@ -5,6 +5,8 @@
 //! something else does not go wrong all the time.
 
 use crate::chance::Chance;
+use crate::panics::{MORTAL, Moment};
+use crate::server::Name;
 use ostler_core::wire::native::HelloOptions;
 use ostler_core::zab::io::Timing;
 use std::fmt;
@@ -12,7 +14,7 @@ use std::fmt;
 /// Shortest time that is simulated, in milliseconds.
 const RUN_MS_MIN: u64 = 30_000;
 /// Kinds of fault that are drawn by time.
-const KINDS: u64 = 17;
+const KINDS: u64 = 21;
 
 /// How a server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,6 +139,12 @@ pub(crate) enum What {
     DiskError {
         server: usize,
         calls: u32,
+    },
+    /// A room of a server, instead of what it would do next.
+    Panic {
+        server: usize,
+        room: Name,
+        moment: Moment,
     },
     WallClockJumps {
         server: usize,
@@ -413,7 +421,12 @@ impl Plan {
             13 => What::ClientVanishes { client: dice.below(self.clients as u64) as usize },
             14 => What::PauseLeader { ms },
             15 => What::MuteLeader { ms },
-            _ => What::DeafenLeader { ms },
+            16 => What::DeafenLeader { ms },
+            _ => What::Panic {
+                server,
+                room: dice.pick(&MORTAL),
+                moment: dice.pick(&[Moment::Before, Moment::Within]),
+            },
         };
         Fault { when, what }
     }

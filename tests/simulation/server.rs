@@ -2,6 +2,7 @@
 //! wants done in the order it said. Nothing is performed here.
 
 use crate::disk::SharedDisk;
+use crate::panics::Moment;
 use crate::plan::Plan;
 use ostler_core::log::snapshot::{Reader, Writer};
 use ostler_core::log::transfer::{Sink, Source};
@@ -10,8 +11,9 @@ use ostler_core::rooms::connection::Connection;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{Pipeline, PipelineSettings};
-use ostler_core::rooms::session_sweeper::SessionSweeper;
+use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
 use ostler_core::rooms::tree_store::{Attached, Schedule, TreeStore, View};
+use ostler_core::rooms::unproven::Unproven;
 use ostler_core::rooms::watch_fanout::{Parcel, WatchFanout};
 use ostler_core::rooms::{Machine, Now};
 use ostler_core::tree::{Effects, Loader, Rules, Tree, Txn};
@@ -47,6 +49,12 @@ pub(crate) struct Room<M: Machine> {
 impl<M: Machine> Room<M> {
     fn new(machine: M) -> Self {
         Self { machine, inbox: VecDeque::new(), outbox: VecDeque::new(), is_awake: false }
+    }
+
+    /// Another machine takes over; what the one before had decided is lost.
+    pub(crate) fn succeed(&mut self, machine: M) {
+        self.machine = machine;
+        self.outbox.clear();
     }
 
     /// The next effect to perform, after a step if there is none yet.
@@ -103,6 +111,8 @@ pub(crate) struct SnapshotDesk {
     pub(crate) writing: Option<(Zxid, Writer<SharedDisk>)>,
     pub(crate) sources: BTreeMap<ServerId, Source<SharedDisk>>,
     pub(crate) sink: Option<Sink<SharedDisk>>,
+    /// Whether a leader is sending a snapshot.
+    pub(crate) is_receiving: bool,
 }
 
 impl SnapshotDesk {
@@ -116,6 +126,8 @@ impl SnapshotDesk {
 pub(crate) enum Post {
     Parcel(Parcel),
     Attached(Attached),
+    /// Something that was on its way is lost.
+    Gap,
     Kick,
 }
 
@@ -134,6 +146,8 @@ pub(crate) struct Rooms {
     pub(crate) pipeline: Room<Pipeline>,
     pub(crate) log_writer: Room<LogWriter>,
     pub(crate) log: Log<SharedDisk>,
+    /// Outlives the log writer's machine.
+    pub(crate) unproven: Unproven,
     /// The log waits for the disk.
     pub(crate) is_syncing: bool,
     pub(crate) tree: Room<TreeStore<Shown>>,
@@ -145,6 +159,10 @@ pub(crate) struct Rooms {
     pub(crate) delivered: Zxid,
     pub(crate) seats: BTreeMap<ConnectionId, Seat>,
     pub(crate) heard: BTreeMap<SessionId, u64>,
+    /// Whose session clocks run, as was said last.
+    pub(crate) clocks: session_sweeper::Input,
+    /// Rooms that panic instead of acting next.
+    pub(crate) doomed: BTreeMap<Name, Moment>,
 }
 
 /// See the module.
@@ -221,17 +239,7 @@ pub(crate) fn recover(
         committed,
         delivered: tree.last_applied(),
     };
-    let mut pipeline = Pipeline::new(PipelineSettings {
-        me: id,
-        membership: membership.clone(),
-        timing: plan.timing,
-        recovered,
-        window_bytes: if is_alone { 0 } else { plan.window_bytes },
-        first_serial,
-    });
-    if let Some(counter_max) = plan.counter_max {
-        pipeline.roll_over_at(counter_max);
-    }
+    let pipeline = pipeline(plan, id, membership, recovered, first_serial);
     let schedule = Schedule {
         snapshot_every_txns: plan.snapshot_every_txns,
         snapshot_every_bytes: u64::MAX,
@@ -240,24 +248,64 @@ pub(crate) fn recover(
     };
     let view = Shown(Rc::new(RefCell::new(tree)));
     let store = TreeStore::new(view.clone(), schedule, replayed.len() as u64);
-    let sweep_ms = sweep_ms(plan);
     let rooms = Rooms {
-        peer: Room::new(Peer::new(id, membership.clone(), plan.timing)),
+        peer: Room::new(peer(plan, id, membership)),
         pipeline: Room::new(pipeline),
         log_writer: Room::new(LogWriter::default()),
         log,
+        unproven: Unproven::default(),
         is_syncing: false,
         tree: Room::new(store),
-        fanout: Room::new(WatchFanout::new(HASH_SEED)),
-        sweeper: Room::new(SessionSweeper::new(sweep_ms as u32, touch_ms(plan) * 2)),
+        fanout: Room::new(fanout()),
+        sweeper: Room::new(sweeper(plan)),
         snapshot: SnapshotDesk::default(),
         view,
         delivered: Zxid::ZERO,
         seats: BTreeMap::new(),
         heard: BTreeMap::new(),
+        clocks: session_sweeper::Input::Pause,
+        doomed: BTreeMap::new(),
     };
     let snapshot = found.snapshot.unwrap_or_default();
     Ok(Recovery { rooms, snapshot, replayed, recovered })
+}
+
+fn pipeline(
+    plan: &Plan,
+    id: ServerId,
+    membership: &Membership,
+    recovered: Recovered,
+    first_serial: u64,
+) -> Pipeline {
+    let mut pipeline = Pipeline::new(PipelineSettings {
+        me: id,
+        membership: membership.clone(),
+        timing: plan.timing,
+        recovered,
+        window_bytes: if plan.servers() == 1 { 0 } else { plan.window_bytes },
+        first_serial,
+    });
+    if let Some(counter_max) = plan.counter_max {
+        pipeline.roll_over_at(counter_max);
+    }
+    pipeline
+}
+
+/// Stands in a pipeline's place while the next one is made.
+pub(crate) fn blank_pipeline(plan: &Plan, id: ServerId, membership: &Membership) -> Pipeline {
+    pipeline(plan, id, membership, Recovered::default(), 0)
+}
+
+pub(crate) fn peer(plan: &Plan, id: ServerId, membership: &Membership) -> Peer {
+    Peer::new(id, membership.clone(), plan.timing)
+}
+
+pub(crate) fn fanout() -> WatchFanout {
+    WatchFanout::new(HASH_SEED)
+}
+
+pub(crate) fn sweeper(plan: &Plan) -> SessionSweeper {
+    SessionSweeper::new(sweep_ms(plan) as u32, touch_ms(plan) * 2)
 }
 
 /// Width of the sweeper's buckets, in milliseconds.

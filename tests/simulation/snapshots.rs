@@ -13,6 +13,9 @@ const PIECE_BYTES: usize = 700;
 
 impl World {
     pub(crate) fn perform_snapshot(&mut self, server: usize, work: SnapshotWork) {
+        if self.is_given_up(server, &work) {
+            return;
+        }
         match work {
             SnapshotWork::Open(learner) => self.open_source(server, learner),
             SnapshotWork::Read(learner) => self.read_source(server, learner),
@@ -22,7 +25,10 @@ impl World {
             SnapshotWork::Receive(zxid) => {
                 let disk = self.servers[server].disk.share();
                 match Sink::create(disk, zxid) {
-                    Ok(sink) => self.rooms(server).snapshot.sink = Some(sink),
+                    Ok(sink) => {
+                        let desk = &mut self.rooms(server).snapshot;
+                        (desk.sink, desk.is_receiving) = (Some(sink), true);
+                    }
                     Err(error) => self.snapshot_failed(server, &error),
                 }
             }
@@ -68,7 +74,10 @@ impl World {
 
     fn read_source(&mut self, server: usize, learner: ServerId) {
         let desk = &mut self.rooms(server).snapshot;
-        let Some(source) = desk.sources.get_mut(&learner) else { return };
+        let Some(source) = desk.sources.get_mut(&learner) else {
+            // Whoever asked waits for an answer.
+            return self.tell_pipeline(server, pipeline::Input::SnapshotUnreadable(learner));
+        };
         let zxid = source.zxid();
         if let Ok((piece, last)) = source.next(PIECE_BYTES) {
             if last {
@@ -94,7 +103,10 @@ impl World {
             return;
         }
         match sink.publish() {
-            Ok(zxid) => self.tell_pipeline(server, pipeline::Input::SnapshotInstalled(zxid)),
+            Ok(zxid) => {
+                desk.is_receiving = false;
+                self.tell_pipeline(server, pipeline::Input::SnapshotInstalled(zxid));
+            }
             Err(error) => self.snapshot_failed(server, &error),
         }
     }
@@ -132,7 +144,12 @@ impl World {
         let disk = self.servers[server].disk.share();
         let desk = &mut self.rooms(server).snapshot;
         match work {
-            SnapshotWork::Begin(zxid) => desk.writing = Some((zxid, Writer::create(disk, zxid)?)),
+            SnapshotWork::Begin(zxid) => {
+                if let Some((_, given_up)) = desk.writing.take() {
+                    given_up.abandon()?;
+                }
+                desk.writing = Some((zxid, Writer::create(disk, zxid)?));
+            }
             SnapshotWork::Slice(slice) => {
                 let (_, writer) = desk.writing.as_mut().expect("a slice follows its beginning");
                 writer.chunk(&slice)?;

@@ -20,6 +20,7 @@ mod stage_test;
 pub mod tree_store;
 #[cfg(test)]
 mod tree_store_test;
+pub mod unproven;
 mod watch_catch_up;
 pub mod watch_fanout;
 

@@ -144,6 +144,37 @@ pub enum Effect {
     Halt(&'static str),
 }
 
+impl Input {
+    /// Whether it is taken in again by the pipeline that succeeds one which panicked over it: what
+    /// clients and sessions depend on is. Requests are at the desk as soon as anything can go
+    /// wrong, and the rest is decided anew.
+    pub fn outlives_its_pipeline(&self) -> bool {
+        match self {
+            Self::LinkDown(_)
+            | Self::Propose(_)
+            | Self::Opened(..)
+            | Self::Attached(..)
+            | Self::Ended(_)
+            | Self::Gone(..) => true,
+            Self::Start
+            | Self::Try(_)
+            | Self::Received(..)
+            | Self::Submit(_)
+            | Self::Durable(_)
+            | Self::History(..)
+            | Self::SnapshotRead { .. }
+            | Self::SnapshotUnreadable(_)
+            | Self::SnapshotInstalled(_)
+            | Self::SnapshotLost
+            | Self::Loaded(_)
+            | Self::Touched(_)
+            | Self::Anew
+            | Self::Restated(_)
+            | Self::Tick => false,
+        }
+    }
+}
+
 impl Effect {
     /// Whether it is still to be performed when the pipeline that decided it is gone: what
     /// concerns this server's clients and its state is, whereas what was to be ordered or said to

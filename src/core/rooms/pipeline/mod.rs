@@ -432,6 +432,9 @@ impl Pipeline {
             match message {
                 PeerMessage::Zab(message) => {
                     self.count(&message);
+                    if let Message::SyncSnapshot { time_ms, .. } = message {
+                        self.time_ms = self.time_ms.max(time_ms);
+                    }
                     self.tell(MemberInput::Received(from, message));
                 }
                 PeerMessage::Relay(relay) => self.relayed(from, relay, effects),

@@ -1,19 +1,18 @@
 //! Orders that the log writer was given and that nobody knows to be durable: outlives the log
-//! writer's tenant, so that its successor can be given again what the log does not have.
+//! writer's machine, so that its successor can be given again what the log does not have.
+//!
+//! Whoever hosts the log writer shows it every input before the machine takes it in, and tells it
+//! what became of the orders. The log itself is not known here.
 
-use ostler_core::rooms::log_writer::Input;
-use ostler_core::types::Zxid;
-use ostler_core::zab::LogOrder;
-use parking_lot::Mutex;
-use std::collections::VecDeque;
-use std::sync::Arc;
+use super::log_writer::Input;
+use crate::types::Zxid;
+use crate::zab::LogOrder;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 /// See the module.
-#[derive(Clone, Default)]
-pub(crate) struct Unproven(Arc<Mutex<Kept>>);
-
-#[derive(Default)]
-struct Kept {
+#[derive(Debug, Default)]
+pub struct Unproven {
     /// In the order of their marks.
     batches: VecDeque<Batch>,
     /// Mark of the last batch ever noted.
@@ -28,14 +27,20 @@ struct Kept {
 
 /// What a log writer's successor begins with.
 #[derive(Debug)]
-pub(crate) enum Beginning {
+pub enum Beginning {
     /// It is given these first.
     Resumed(Vec<Input>),
     /// What was ordered rested on something that the log has lost. It takes no orders before it is
     /// asked what there is; whoever gives them has to be told so unless `is_known`.
-    Void { first: Vec<Input>, is_known: bool },
+    Void {
+        /// It is given these first.
+        first: Vec<Input>,
+        /// Whether whoever gives orders knows.
+        is_known: bool,
+    },
 }
 
+#[derive(Debug)]
 struct Batch {
     mark: u64,
     committed: Zxid,
@@ -43,54 +48,65 @@ struct Batch {
 }
 
 impl Unproven {
+    /// The machine is about to take this in. Returned is what its successor has to take in again,
+    /// should it not come to that.
+    pub fn keep(&mut self, input: &Input) -> Option<Input> {
+        match input {
+            Input::Orders { mark, committed, orders } => {
+                self.note(*mark, *committed, orders);
+                None
+            }
+            Input::Restate => {
+                self.restates = true;
+                None
+            }
+            Input::ReadHistory { .. } | Input::SnapshotPublished(_) | Input::End => {
+                Some(input.clone())
+            }
+            Input::FlushDue | Input::Synced | Input::QuietDue => None,
+        }
+    }
+
     /// These orders are about to be written; those given again are known already.
-    pub(crate) fn note(&self, mark: u64, committed: Zxid, orders: &[LogOrder]) {
-        let mut kept = self.0.lock();
-        if kept.is_void || kept.last.is_some_and(|last| mark <= last) {
+    fn note(&mut self, mark: u64, committed: Zxid, orders: &[LogOrder]) {
+        if self.is_void || self.last.is_some_and(|last| mark <= last) {
             return;
         }
-        kept.last = Some(mark);
+        self.last = Some(mark);
         for order in orders {
             match order {
-                LogOrder::BeginStage { .. } => kept.staging = true,
-                LogOrder::CommitStage { .. } => kept.staging = false,
+                LogOrder::BeginStage { .. } => self.staging = true,
+                LogOrder::CommitStage { .. } => self.staging = false,
                 LogOrder::Append(_) | LogOrder::Accept(_) | LogOrder::Stage(_) => {}
             }
         }
-        kept.batches.push_back(Batch { mark, committed, orders: orders.to_vec() });
+        self.batches.push_back(Batch { mark, committed, orders: orders.to_vec() });
     }
 
-    /// Everything up to this mark is durable.
-    pub(crate) fn forget(&self, mark: u64) {
-        let mut kept = self.0.lock();
-        while kept.batches.front().is_some_and(|batch| batch.mark <= mark) {
-            kept.batches.pop_front();
+    /// Everything up to this mark is durable, and whoever gives orders was told.
+    pub fn forget(&mut self, mark: u64) {
+        while self.batches.front().is_some_and(|batch| batch.mark <= mark) {
+            self.batches.pop_front();
         }
     }
 
-    /// The pipeline has asked what the log holds.
-    pub(crate) fn restate(&self) {
-        self.0.lock().restates = true;
-    }
-
-    /// It was told, with everything durable; marks begin anew.
-    pub(crate) fn restated(&self) {
-        *self.0.lock() = Kept::default();
+    /// The pipeline was told what the log holds, with everything durable; marks begin anew.
+    pub fn restated(&mut self) {
+        *self = Self::default();
     }
 
     /// What the successor begins with, on a log just opened that ends at `last`.
-    pub(crate) fn beginning(&self, last: Zxid) -> Beginning {
+    pub fn beginning(&mut self, last: Zxid) -> Beginning {
         let given_again = self.beyond(last);
-        let mut kept = self.0.lock();
-        let asked = kept.restates.then_some(Input::Restate);
+        let asked = self.restates.then_some(Input::Restate);
         match given_again {
-            Ok(mut first) if !kept.is_void => {
+            Ok(mut first) if !self.is_void => {
                 first.extend(asked);
                 Beginning::Resumed(first)
             }
             Ok(_) | Err(_) => {
-                let is_known = kept.is_void || kept.restates;
-                *kept = Kept { is_void: true, restates: kept.restates, ..Kept::default() };
+                let is_known = self.is_void || self.restates;
+                *self = Self { is_void: true, restates: self.restates, ..Self::default() };
                 Beginning::Void { first: asked.into_iter().collect(), is_known }
             }
         }
@@ -100,11 +116,10 @@ impl Unproven {
     /// where nothing is left to write. An error if a log just opened tells too little: in the
     /// middle of a change of leaders.
     fn beyond(&self, last: Zxid) -> Result<Vec<Input>, ()> {
-        let kept = self.0.lock();
-        if kept.staging {
+        if self.staging {
             return Err(());
         }
-        let batches = kept.batches.iter().map(|batch| {
+        let batches = self.batches.iter().map(|batch| {
             let Batch { mark, committed, orders } = batch;
             let mut missing = Vec::new();
             for order in orders {
@@ -128,8 +143,9 @@ impl Unproven {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_core::types::{Epoch, ServerId};
-    use ostler_core::zab::{Proposal, Reign};
+    use crate::types::{Epoch, ServerId};
+    use crate::zab::{Proposal, Reign};
+    use alloc::vec;
 
     fn append(counter: u32) -> LogOrder {
         let zxid = Zxid::new(Epoch(1), counter);
@@ -137,7 +153,7 @@ mod tests {
     }
 
     fn proposal() -> Proposal {
-        let origin = ostler_core::zab::Origin::default();
+        let origin = crate::zab::Origin::default();
         Proposal { zxid: Zxid::ZERO, time_ms: 0, origin, payload: bytes::Bytes::new() }
     }
 
@@ -157,7 +173,7 @@ mod tests {
 
     #[test]
     fn what_the_log_lacks_is_given_again_and_every_mark_is_due() {
-        let unproven = Unproven::default();
+        let mut unproven = Unproven::default();
         unproven.note(1, Zxid::ZERO, &[append(1), append(2)]);
         unproven.note(2, Zxid::ZERO, &[append(3), append(4)]);
         unproven.note(3, Zxid::ZERO, &[append(5)]);
@@ -174,7 +190,7 @@ mod tests {
     #[test]
     fn a_change_of_leaders_is_left_to_a_new_start() {
         let reign = Reign { epoch: Epoch(2), leader: ServerId(1) };
-        let unproven = Unproven::default();
+        let mut unproven = Unproven::default();
         unproven.note(1, Zxid::ZERO, &[LogOrder::Accept(reign)]);
         assert!(unproven.beyond(Zxid::ZERO).is_err());
         unproven.forget(1);
