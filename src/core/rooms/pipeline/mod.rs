@@ -454,23 +454,26 @@ impl Pipeline {
 
     fn relayed(&mut self, from: ServerId, relay: Relay, effects: &mut Vec<Effect>) {
         let from_leader = self.follows(from);
+        // Who has not heard yet that its link was made anew may go on where it stood, though what
+        // it said last was lost: it has to ask to follow first.
+        let from_learner = self.leads() && self.member.is_followed_by(from);
         match relay {
-            Relay::Forward(requests) if self.leads() => self.take_in(from, requests, effects),
-            Relay::Owns(owns) if self.leads() => {
+            Relay::Forward(requests) if from_learner => self.take_in(from, requests, effects),
+            Relay::Owns(owns) if from_learner => {
                 for report in owns {
                     let lost = self.owners.learn(from, report);
                     self.kick(lost, effects);
                 }
             }
-            Relay::Touched(sessions) if self.leads() => effects.push(Effect::Touch(sessions)),
+            Relay::Touched(sessions) if from_learner => effects.push(Effect::Touch(sessions)),
             Relay::Confirmed { serial, target } if from_leader => {
                 self.vouched_for(serial, target);
             }
             Relay::Moved { serial } if from_leader => self.abandon(serial, effects),
             Relay::Kick(connections) if from_leader => effects.push(Effect::Kick(connections)),
             // Said to or by a leader that no longer is one: whoever said it says it again.
-            Relay::Forward(_)
-            | Relay::Owns(_)
+            Relay::Forward(requests) => self.dropped += requests.len() as u64,
+            Relay::Owns(_)
             | Relay::Touched(_)
             | Relay::Confirmed { .. }
             | Relay::Moved { .. }

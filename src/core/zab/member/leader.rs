@@ -100,6 +100,11 @@ impl Peer {
         matches!(self.progress, Progress::Forwarded(_) | Progress::Adopted)
     }
 
+    /// Whether it has adopted this leader's history, be it that of the epoch before.
+    pub(super) fn follows(&self) -> bool {
+        self.has_adopted() || self.is_in_place()
+    }
+
     /// Whether it moves with an established leader to a new epoch.
     pub(super) fn is_in_place(&self) -> bool {
         self.attempt == 0

@@ -20,7 +20,7 @@ mod sync;
 mod window;
 
 use self::ground::{Answer, Effects, Ground, Read};
-use self::leader::Leader;
+use self::leader::{Leader, Peer};
 use self::learner::Learner;
 use self::roll_over::{COUNTER_MAX, RollOver};
 use self::sync::Chunk;
@@ -151,6 +151,14 @@ impl Member {
     /// Everything up to here is known to be committed.
     pub fn committed(&self) -> Zxid {
         self.ground.committed
+    }
+
+    /// Whether this server leads and that one has adopted its history, on the link they have now.
+    pub fn is_followed_by(&self, server: ServerId) -> bool {
+        match &self.role {
+            Role::Draining | Role::Looking | Role::Learning(_) => false,
+            Role::Leading(leader) => leader.peers.get(&server).is_some_and(Peer::follows),
+        }
     }
 
     /// Servers that ask this one to lead them: whether each has adopted its history, and up to

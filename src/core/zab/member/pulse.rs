@@ -160,9 +160,9 @@ impl Leader {
         round: u64,
         out: &mut Effects,
     ) {
-        let follows = |peer: &&Peer| peer.has_adopted() || peer.is_in_place();
+        let follows = self.peers.get(&from).is_some_and(Peer::follows);
         let begun_ms = self.pulse.begun_ms(round);
-        let (Some(_), Some(begun_ms)) = (self.peers.get(&from).filter(follows), begun_ms) else {
+        let (true, Some(begun_ms)) = (follows, begun_ms) else {
             ground.dropped += 1;
             return;
         };

@@ -206,6 +206,31 @@ fn what_was_asked_before_a_link_broke_is_not_confirmed_out_of_turn() {
     assert_eq!(trio.answered, [(one, 1, false), (one, 2, false)]);
 }
 
+/// The leader knows that a follower's link was made anew, and the follower does not yet: the first
+/// of two writes was lost with the old link, the second comes by the new one.
+#[test]
+fn a_follower_that_has_not_heard_of_its_new_link_is_not_listened_to() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    let (one, three) = (ServerId(1), ServerId(3));
+    let writes = |xid| {
+        let items = vec![Item { xid: Xid(xid), body: write() }];
+        Input::Submit(Submission { sender: sender(5, 7), items })
+    };
+    trio.give(1, writes(1));
+    assert!(trio.step());
+    trio.inbox.clear();
+    trio.give(3, Input::LinkDown(one));
+    trio.settle();
+    trio.give(1, writes(2));
+    trio.settle();
+    trio.give(1, Input::LinkDown(three));
+    trio.give(1, Input::Try(three));
+    trio.settle();
+    assert_eq!(trio.answered, [(one, 1, true), (one, 2, true)]);
+    assert_eq!(trio.applied[&one].len(), 2);
+}
+
 #[test]
 fn a_follower_forwards_and_answers_in_order() {
     let mut trio = Trio::new();
