@@ -6,13 +6,37 @@
 
 use ostler_core::log::mem_disk::MemDisk;
 use ostler_core::log::{Disk, DiskError, Fault};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Held {
     File(String),
     Directory,
+}
+
+/// Calls around which the power may fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verb {
+    Create,
+    Write,
+    Sync,
+    Rename,
+    Remove,
+    SyncDirectory,
+}
+
+pub(crate) const VERBS: [Verb; 6] =
+    [Verb::Create, Verb::Write, Verb::Sync, Verb::Rename, Verb::Remove, Verb::SyncDirectory];
+
+/// The power is going to fail, or just has: then nothing more reaches the medium.
+#[derive(Clone, Copy, Debug)]
+struct Doom {
+    verb: Verb,
+    calls: u32,
+    is_before: bool,
+    down_ms: u64,
+    is_over: bool,
 }
 
 #[derive(Default)]
@@ -24,22 +48,24 @@ struct Hold {
 /// A handle; clones share the medium, each room has its own hold.
 pub(crate) struct SharedDisk {
     medium: Rc<RefCell<MemDisk>>,
+    doom: Rc<Cell<Option<Doom>>>,
     hold: Rc<RefCell<Hold>>,
 }
 
 impl SharedDisk {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { medium: Rc::new(RefCell::new(MemDisk::new(seed))), hold: Rc::default() }
+        let medium = Rc::new(RefCell::new(MemDisk::new(seed)));
+        Self { medium, doom: Rc::default(), hold: Rc::default() }
     }
 
     /// For another room.
     pub(crate) fn share(&self) -> Self {
-        Self { medium: self.medium.clone(), hold: Rc::default() }
+        Self { medium: self.medium.clone(), doom: self.doom.clone(), hold: Rc::default() }
     }
 
     /// The same room's handle once more, so that the room's host can release what is held.
     pub(crate) fn same(&self) -> Self {
-        Self { medium: self.medium.clone(), hold: self.hold.clone() }
+        Self { medium: self.medium.clone(), doom: self.doom.clone(), hold: self.hold.clone() }
     }
 
     /// The last sync of what is done from here on waits for [`Self::release`].
@@ -57,6 +83,47 @@ impl SharedDisk {
         self.medium.borrow_mut().power_cut();
     }
 
+    /// The power fails around a call; the server is down for so long then.
+    pub(crate) fn doom(&self, verb: Verb, calls: u32, is_before: bool, down_ms: u64) {
+        self.doom.set(Some(Doom { verb, calls, is_before, down_ms, is_over: false }));
+    }
+
+    /// How long the server is down, if the power has just failed.
+    pub(crate) fn fate(&self) -> Option<u64> {
+        self.doom.get().filter(|doom| doom.is_over).map(|doom| doom.down_ms)
+    }
+
+    /// Forgets all of that.
+    pub(crate) fn spare(&self) {
+        self.doom.set(None);
+    }
+
+    /// Makes a call, unless the power fails before it or has failed.
+    fn call(
+        &self,
+        verb: Verb,
+        make: impl FnOnce(&Self) -> Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
+        let Some(mut doom) = self.doom.get() else { return make(self) };
+        if doom.is_over {
+            return Err(dark());
+        }
+        if doom.verb != verb {
+            return make(self);
+        }
+        if doom.calls > 0 {
+            doom.calls -= 1;
+            self.doom.set(Some(doom));
+            return make(self);
+        }
+        if !doom.is_before {
+            make(self)?;
+        }
+        doom.is_over = true;
+        self.doom.set(Some(doom));
+        Err(dark())
+    }
+
     /// A planned failure of one call; see [`MemDisk::fail_after`].
     pub(crate) fn fail_after(&self, calls: u32, verb: Option<&'static str>, fault: Fault) {
         self.medium.borrow_mut().fail_after(calls, verb, fault);
@@ -64,6 +131,7 @@ impl SharedDisk {
 
     /// Forgets a planned failure.
     pub(crate) fn heal(&self) {
+        self.spare();
         self.medium.borrow_mut().heal();
     }
 
@@ -110,34 +178,47 @@ impl Disk for SharedDisk {
     }
 
     fn create(&mut self, file: &str) -> Result<(), DiskError> {
-        self.before_change()?;
-        self.medium.borrow_mut().create(file)
+        self.call(Verb::Create, |disk| {
+            disk.before_change()?;
+            disk.medium.borrow_mut().create(file)
+        })
     }
 
     fn write_at(&mut self, file: &str, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        self.before_change()?;
-        self.medium.borrow_mut().write_at(file, offset, bytes)
+        self.call(Verb::Write, |disk| {
+            disk.before_change()?;
+            disk.medium.borrow_mut().write_at(file, offset, bytes)
+        })
     }
 
     fn sync(&mut self, file: &str) -> Result<(), DiskError> {
-        self.sync_or_hold(Held::File(file.to_owned()))
+        self.call(Verb::Sync, |disk| disk.sync_or_hold(Held::File(file.to_owned())))
     }
 
     fn rename(&mut self, from: &str, to: &str) -> Result<(), DiskError> {
-        self.before_change()?;
-        self.medium.borrow_mut().rename(from, to)
+        self.call(Verb::Rename, |disk| {
+            disk.before_change()?;
+            disk.medium.borrow_mut().rename(from, to)
+        })
     }
 
     fn remove(&mut self, file: &str) -> Result<(), DiskError> {
-        self.before_change()?;
-        self.medium.borrow_mut().remove(file)
+        self.call(Verb::Remove, |disk| {
+            disk.before_change()?;
+            disk.medium.borrow_mut().remove(file)
+        })
     }
 
     fn sync_directory(&mut self) -> Result<(), DiskError> {
-        self.sync_or_hold(Held::Directory)
+        self.call(Verb::SyncDirectory, |disk| disk.sync_or_hold(Held::Directory))
     }
 
     fn place(&self, file: &str) -> String {
         file.to_owned()
     }
+}
+
+fn dark() -> DiskError {
+    let detail = "the power has failed".to_owned();
+    DiskError { fault: Fault::Broken, verb: "reach", place: ".".to_owned(), detail }
 }

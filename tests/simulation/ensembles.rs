@@ -43,12 +43,16 @@ mod world;
 
 use plan::Plan;
 use run::run;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use world::Tally;
 
 /// Schedules of a plain `cargo test`, and the longest time they may take together.
 const SHORT_SEEDS: u64 = 300;
 const SHORT_TIME: Duration = Duration::from_secs(15);
+
+/// Schedules of a long campaign between two reports.
+const REPORT_EVERY: u64 = 1000;
 
 #[test]
 fn short_schedules_hold() {
@@ -117,6 +121,9 @@ fn campaign(base: u64, seeds: u64, longest: Duration) {
         }
         sum.add(&outcome.tally);
         done += 1;
+        if done.is_multiple_of(REPORT_EVERY) {
+            report(done, &sum, begun.elapsed());
+        }
     }
     report(done, &sum, begun.elapsed());
 }
@@ -143,6 +150,11 @@ fn report(done: u64, sum: &Tally, wall: Duration) {
         sum.acts,
         wall.as_secs_f64()
     );
-    let counts: Vec<_> = sum.counts.iter().map(|(what, many)| format!("{what} {many}")).collect();
-    println!("{}", counts.join(", "));
+    let list = |counts: &BTreeMap<&str, u64>| {
+        let each = counts.iter().map(|(what, many)| format!("{what} {many}"));
+        each.collect::<Vec<_>>().join(", ")
+    };
+    let faults: u64 = sum.faults.values().sum();
+    println!("{faults} faults: {}", list(&sum.faults));
+    println!("{}", list(&sum.counts));
 }

@@ -78,6 +78,7 @@ impl World {
         let rooms = host.rooms.take();
         host.is_dark = is_dark;
         host.paused_until_us = 0;
+        host.disk.spare();
         if let Some(mut rooms) = rooms {
             // A kill does not recall what the system was asked to do.
             let disk = rooms.log.disk().same();
@@ -99,8 +100,20 @@ impl World {
         self.schedule_in(down_ms * 1000, Due::Start(server));
     }
 
+    /// The power failed in the middle of what a server just did.
+    pub(crate) fn go_dark_if_doomed(&mut self, server: usize) {
+        if let Some(down_ms) = self.servers[server].disk.fate() {
+            self.die(server, Death::PowerLoss, down_ms);
+            self.servers[server].disk.spare();
+        }
+    }
+
     /// A server stops when its disk fails; what reached the disk is unknown.
     pub(crate) fn die_of_disk(&mut self, server: usize) {
+        // If it is the power that fails, the server is about to be dark.
+        if self.servers[server].disk.fate().is_some() {
+            return;
+        }
         let death = if self.dice.one_in(2) { Death::Kill } else { Death::PowerLoss };
         self.die(server, death, DISK_DOWN_MS);
     }
@@ -112,7 +125,7 @@ impl World {
         if self.storm_over {
             return;
         }
-        self.tally.count("faults", 1);
+        self.tally.faults(fault.what.kind());
         self.trace(|| format!("FAULT {fault}"));
         match fault.what {
             What::Die { servers, death, down_ms } => {
@@ -157,6 +170,9 @@ impl World {
             }
             What::DiskError { server, calls } => {
                 self.servers[server].disk.fail_after(calls, None, DiskFault::Broken);
+            }
+            What::PowerFailsAt { server, verb, calls, is_before, down_ms } => {
+                self.servers[server].disk.doom(verb, calls, is_before, down_ms);
             }
             What::Panic { server, room, moment } => {
                 if let Some(rooms) = &mut self.servers[server].rooms {
@@ -210,6 +226,7 @@ impl World {
             | What::Pause { .. }
             | What::PauseLeader { .. }
             | What::Panic { .. }
+            | What::PowerFailsAt { .. }
             | What::BreakLink { .. }
             | What::DiskError { .. }
             | What::WallClockJumps { .. }
@@ -249,8 +266,7 @@ impl World {
         for fault in due {
             let What::DieByRole { victim, death, down_ms } = fault.what else { continue };
             self.trace(|| format!("FAULT {fault}"));
-            self.tally.count("faults", 1);
-            self.tally.count("guided", 1);
+            self.tally.faults(fault.what.kind());
             let receiver = self.addressee.unwrap_or(sender);
             let victims = match victim {
                 Victim::Sender => vec![sender],

@@ -5,6 +5,7 @@
 //! something else does not go wrong all the time.
 
 use crate::chance::Chance;
+use crate::disk::{VERBS, Verb};
 use crate::panics::{MORTAL, Moment};
 use crate::server::Name;
 use ostler_core::wire::native::HelloOptions;
@@ -14,7 +15,7 @@ use std::fmt;
 /// Shortest time that is simulated, in milliseconds.
 const RUN_MS_MIN: u64 = 30_000;
 /// Kinds of fault that are drawn by time.
-const KINDS: u64 = 21;
+const KINDS: u64 = 23;
 
 /// How a server ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,6 +141,15 @@ pub(crate) enum What {
         server: usize,
         calls: u32,
     },
+    /// The power fails around the so-manieth call of this name from here on.
+    PowerFailsAt {
+        server: usize,
+        verb: Verb,
+        calls: u32,
+        /// Before the call, or when it is done.
+        is_before: bool,
+        down_ms: u64,
+    },
     /// A room of a server, instead of what it would do next.
     Panic {
         server: usize,
@@ -157,6 +167,43 @@ pub(crate) enum What {
     ClientVanishes {
         client: usize,
     },
+}
+
+impl What {
+    /// As it is counted.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Die { servers, death: Death::Kill, .. } if servers.len() == 1 => "one killed",
+            Self::Die { servers, .. } if servers.len() == 1 => "one without power",
+            Self::Die { .. } => "many without power",
+            Self::DieByRole { .. } => "death at a promise",
+            Self::Pause { .. } => "pause",
+            Self::PauseLeader { .. } => "pause of the leader",
+            Self::BreakLink { .. } => "broken link",
+            Self::Partition { .. } => "partition",
+            Self::OneWay { .. } => "one-way cut",
+            Self::Bridge { .. } => "bridge",
+            Self::IsolateLeader { .. } => "isolated leader",
+            Self::MuteLeader { .. } => "mute leader",
+            Self::DeafenLeader { .. } => "deaf leader",
+            Self::SlowLink { .. } => "slow link",
+            Self::SlowDisk { .. } => "slow disk",
+            Self::DiskError { .. } => "disk error",
+            Self::PowerFailsAt { .. } => "power failing in the middle of disk work",
+            Self::Panic { room, .. } => match room {
+                Name::Peer => "panic of peer",
+                Name::Pipeline => "panic of pipeline",
+                Name::Log => "panic of log writer",
+                Name::Tree => "panic of tree store",
+                Name::Fanout => "panic of watch fan-out",
+                Name::Sweeper => "panic of session sweeper",
+                Name::Snapshot => "panic of snapshot writer",
+            },
+            Self::WallClockJumps { .. } => "clock jump",
+            Self::ClientLosesConnection { .. } => "lost connection",
+            Self::ClientVanishes { .. } => "vanished client",
+        }
+    }
 }
 
 /// One line of the list.
@@ -422,6 +469,13 @@ impl Plan {
             14 => What::PauseLeader { ms },
             15 => What::MuteLeader { ms },
             16 => What::DeafenLeader { ms },
+            17 | 18 => What::PowerFailsAt {
+                server,
+                verb: dice.pick(&VERBS),
+                calls: dice.below(6) as u32,
+                is_before: dice.one_in(2),
+                down_ms: draw_down(dice),
+            },
             _ => What::Panic {
                 server,
                 room: dice.pick(&MORTAL),

@@ -84,6 +84,9 @@ impl World {
         }
         for server in 0..self.servers.len() {
             self.servers[server].disk.heal();
+            if let Some(rooms) = &mut self.servers[server].rooms {
+                rooms.doomed.clear();
+            }
             self.servers[server].sync_us = self.plan.sync_us;
             for peer in 0..self.servers.len() {
                 self.links.slow_down((server, peer), 0);

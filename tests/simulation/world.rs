@@ -80,6 +80,8 @@ pub(crate) struct Tally {
     pub(crate) acts: u64,
     /// Of each kind of thing, how many.
     pub(crate) counts: BTreeMap<&'static str, u64>,
+    /// Of each kind of fault, how many.
+    pub(crate) faults: BTreeMap<&'static str, u64>,
 }
 
 impl Tally {
@@ -87,11 +89,18 @@ impl Tally {
         *self.counts.entry(what).or_default() += more;
     }
 
+    pub(crate) fn faults(&mut self, kind: &'static str) {
+        *self.faults.entry(kind).or_default() += 1;
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         self.simulated_us += other.simulated_us;
         self.acts += other.acts;
         for (what, more) in &other.counts {
             self.count(what, *more);
+        }
+        for (kind, more) in &other.faults {
+            *self.faults.entry(kind).or_default() += more;
         }
     }
 }
@@ -229,11 +238,13 @@ impl World {
             Due::Act(server, life, name) if self.is_current(server, life) => {
                 if !self.waits_for_wake(server, due) {
                     self.act(server, name);
+                    self.go_dark_if_doomed(server);
                 }
             }
             Due::Synced(server, life) if self.is_current(server, life) => {
                 if !self.waits_for_wake(server, due) {
                     self.synced(server);
+                    self.go_dark_if_doomed(server);
                 }
             }
             Due::Timer(server, life, timer) if self.is_current(server, life) => {
@@ -258,7 +269,10 @@ impl World {
             Due::Client(client) => self.client_acts(client),
             Due::Fault(index) => self.fault(index),
             Due::FaultEnds(index) => self.fault_ends(index),
-            Due::Start(server) => self.start(server),
+            Due::Start(server) => {
+                self.start(server);
+                self.go_dark_if_doomed(server);
+            }
         }
     }
 
