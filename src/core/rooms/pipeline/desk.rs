@@ -140,6 +140,12 @@ impl Desk {
         }
     }
 
+    /// The leader that vouched is none any more: what it vouched for may never come to be, nor what
+    /// a connection sent before.
+    pub(super) fn forget_vouchers(&mut self) {
+        self.reaching.clear();
+    }
+
     /// Everything up to `reached` was delivered.
     pub(super) fn reached(&mut self, reached: Zxid, out: &mut Vec<Committed>) {
         while let Some(&(target, serial)) = self.reaching.first() {
@@ -191,10 +197,9 @@ impl Desk {
         connections.into_iter().collect()
     }
 
-    /// Everything under way, for a new leader, in order. What an earlier leader vouched for is
-    /// asked again, for that state may never come to be.
+    /// Everything under way, for a new leader, in order, what an earlier leader vouched for too.
     pub(super) fn again(&mut self) -> Vec<Forwarded> {
-        self.reaching.clear();
+        self.forget_vouchers();
         let numbered = self.slots.iter().zip(self.first..);
         let held = numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?)));
         held.map(|(serial, held)| forwarded(serial, &held.sender, &held.body)).collect()

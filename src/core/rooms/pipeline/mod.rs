@@ -354,6 +354,7 @@ impl Pipeline {
         self.way = Way::Closed;
         self.settling = None;
         self.tokens.clear();
+        self.desk.forget_vouchers();
         effects.push(Effect::Suspended);
     }
 

@@ -231,6 +231,32 @@ fn a_follower_that_has_not_heard_of_its_new_link_is_not_listened_to() {
     assert_eq!(trio.applied[&one].len(), 2);
 }
 
+/// A leader vouched for a sync behind a write that only it had logged, and is lost with it. The
+/// next leader's history goes beyond that state without ever having had the write.
+#[test]
+fn what_a_lost_leader_vouched_for_is_asked_again_behind_what_came_before() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    let (one, three) = (ServerId(1), ServerId(3));
+    trio.still.insert(one);
+    trio.give(2, submit(6, vec![write(), write()]));
+    trio.settle();
+    // Nothing of that has come to server 1, and what it asks for is lost.
+    trio.inbox.clear();
+    trio.still.clear();
+    trio.give(1, submit(5, vec![write(), confirm()]));
+    assert!(trio.step());
+    trio.inbox.clear();
+    let target = Zxid::new(Epoch(1), 1);
+    let vouched = Relay::Confirmed { serial: 1001, target };
+    trio.give(1, Input::Received(three, vec![PeerMessage::Relay(vouched)]));
+    trio.settle();
+    trio.isolate(3);
+    trio.elect(2);
+    let mine: Vec<_> = trio.answered.iter().filter(|(id, ..)| *id == one).collect();
+    assert_eq!(mine, [&(one, 1, true), &(one, 2, false)]);
+}
+
 #[test]
 fn a_follower_forwards_and_answers_in_order() {
     let mut trio = Trio::new();
