@@ -101,7 +101,7 @@ impl Client {
             heard_ms: 0,
             said_ms: 0,
             chance: Chance::of(plan.seed, 1000 + number as u64),
-            habits: Habits::new(plan),
+            habits: Habits::new(number, plan),
             timeout_ms: plan.session_timeout_ms,
             has_asked_to_close: false,
             is_resting: false,

@@ -238,6 +238,9 @@ pub(crate) struct Habits {
     pub(crate) watches_last: bool,
     /// They ask for a sync this often, in milliseconds, whatever is under way; 0 for never.
     pub(crate) checks_every_ms: u64,
+    /// So many of them never write: what a leader that is none any more tells them rests on no
+    /// write of theirs.
+    pub(crate) readers: usize,
 }
 
 /// See the module.
@@ -304,9 +307,11 @@ impl Plan {
             is_wide: !dice.one_in(3),
             watches_last: !dice.one_in(3),
             checks_every_ms: dice.pick(&[0, 30, 200]),
+            readers: 0,
         };
         plan.draw_weights(&mut dice);
         plan.lengthen(&mut dice);
+        plan.habits.readers = dice.pick(&[0, 0, 1, 2, 3]).min(plan.clients - 1);
         if !plan.faults.is_empty() {
             plan.draw_more_faults(&mut Chance::of(seed, 10));
         }

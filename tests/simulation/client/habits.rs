@@ -11,6 +11,8 @@ pub(super) struct Habits {
     pub(super) depth: usize,
     think_ms: u64,
     is_wide: bool,
+    /// Never writes.
+    is_reader: bool,
     /// However much is under way, it also checks whether what it is told is fresh, this often.
     checks_every_ms: u64,
     next_check_ms: u64,
@@ -25,12 +27,13 @@ pub(super) fn final_write(number: usize) -> Ask {
 }
 
 impl Habits {
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(number: usize, plan: &Plan) -> Self {
         Self {
             keys: plan.keys,
             depth: plan.depth,
             think_ms: plan.think_ms,
             is_wide: plan.habits.is_wide,
+            is_reader: number < plan.habits.readers,
             checks_every_ms: plan.habits.checks_every_ms,
             next_check_ms: 0,
             next_ask_ms: 0,
@@ -55,6 +58,15 @@ impl Habits {
 
     pub(super) fn invent(&mut self, number: usize, chance: &mut Chance) -> Ask {
         self.serial += 1;
+        if self.is_reader {
+            let (path, watch) = (format!("/k{}", chance.below(self.keys)), chance.one_in(3));
+            return match chance.below(4) {
+                0 => Ask::Sync,
+                1 => Ask::Exists { path, watch },
+                2 => Ask::Children { path, watch },
+                _ => Ask::Get { path, watch },
+            };
+        }
         if self.is_wide && chance.one_in(3) {
             return self.invent_widely(number, chance);
         }
