@@ -365,11 +365,13 @@ impl Client {
         calls.answered.push_back(number);
         let closed = call.ask == Ask::Close;
         let shows = !call.is_again && !matches!(call.ask, Ask::Auth(_));
-        if header.xid.0 > 0 {
-            self.heard = header.xid;
-        }
         if call.ask.is_write() && self.options().exactly_once && !closed {
             self.settled = header.xid;
+        }
+        // Writes that were sent again have older numbers than what was said before them.
+        let awaits_older = |number: &usize| calls.calls[*number].xid < header.xid;
+        if header.xid.0 > 0 && !self.pending.iter().any(awaits_older) {
+            self.heard = self.heard.max(header.xid);
         }
         calls.streams[self.stream].push(Got::Answer(number));
         if shows {
