@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 /// So many take a while.
 const LARGE: usize = 300_000;
-/// Znodes made together, all in one directory.
-const TOGETHER: usize = 500;
+/// Transactions that make them all, and what each makes: a directory and its znodes.
+const ROUNDS: usize = 2000;
 const FAULTS: [&str; 3] = ["change 1", "input 1", "change 2"];
 
 #[test]
@@ -17,11 +17,10 @@ fn a_tree_store_with_a_large_tree_is_made_anew_while_writes_are_logged_and_commi
     let znodes = std::env::var("OSTLER_TEST_ZNODES")
         .map_or(20_000, |asked| asked.parse().expect("OSTLER_TEST_ZNODES is a number"));
     // Once, when nearly all are there; the rest is replayed from the log.
-    let rounds = znodes / TOGETHER;
-    let mut server = Server::start_with(&Drill::alone().snapshot_every(rounds as u64 * 19 / 20));
+    let mut server = Server::start_with(&Drill::alone().snapshot_every(ROUNDS as u64 * 19 / 20));
     let runtime = runtime();
     let client = runtime.block_on(connect(&server.address(), 1));
-    runtime.block_on(fill(&client, rounds));
+    runtime.block_on(fill(&client, znodes / ROUNDS));
     let taken =
         || server.metric("cnt_snapshottime")?.parse::<u64>().ok().filter(|taken| *taken > 0);
     server.until("a snapshot", taken);
@@ -42,14 +41,14 @@ fn a_tree_store_with_a_large_tree_is_made_anew_while_writes_are_logged_and_commi
     runtime.block_on(client.close());
 }
 
-async fn fill(client: &Client, rounds: usize) {
+async fn fill(client: &Client, together: usize) {
     let plain = CreateOptions::default();
     let data = [7; 100];
     client.create("/counted", Some(b"0"), &plain).await.expect("creates");
-    for round in 0..rounds {
+    for round in 0..ROUNDS {
         let directory = format!("/d{round}");
         let mut multi = Multi::new().create(&directory, None, plain.clone());
-        for znode in 1..TOGETHER {
+        for znode in 1..together {
             let path = format!("{directory}/znode-{znode:06}");
             multi = multi.create(&path, Some(&data), plain.clone());
         }
