@@ -1,5 +1,5 @@
 //! The groups that the rooms stand in, and what becomes of notices about them. How a room is
-//! built anew stands in `rebuild`; what that means for clients in `ARCHITECTURE.md`.
+//! built anew stands in `tenants`; what that means for clients in `ARCHITECTURE.md`.
 
 use crate::fatal;
 use crate::supervisor::{

@@ -1,5 +1,5 @@
-//! How the tenants of those rooms are made that have successors: the first one, and the next one
-//! after a panic, from what is durable or has outlived it.
+//! How the tenants of rooms are made: the first one, and the next one after a panic, from what is
+//! durable or has outlived it.
 
 use crate::disk::DirectoryDisk;
 use crate::ensemble;
