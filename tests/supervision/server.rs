@@ -280,6 +280,11 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // What it has on disk, and its log, may tell why.
+            self.root.disable_cleanup(true);
+            eprintln!("the server's directory is kept: {}", self.root.path().display());
+        }
         self.kill();
     }
 }

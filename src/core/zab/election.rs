@@ -219,6 +219,11 @@ impl Election {
             self.settle_for(now, leader.vote, effects);
             return;
         }
+        if self.is_named_by_quorum(self.me) {
+            // They wait for this server, which led them a moment ago, and hold no election.
+            self.settle_for(now, self.own, effects);
+            return;
+        }
         let agreed: BTreeSet<_> =
             self.votes.iter().filter(|(_, vote)| **vote == self.vote).map(|(s, _)| *s).collect();
         if !self.membership.is_voter(self.me) || !self.membership.is_quorum(&agreed) {

@@ -136,6 +136,17 @@ fn a_leader_that_is_there_is_joined_only_if_it_says_so_itself() {
 }
 
 #[test]
+fn a_server_that_others_wait_for_leads_without_their_votes() {
+    let mut three = election(3, 5, 0);
+    look(&mut three, 5);
+    let waits = said(9, Standing::Following, vote(3, 3));
+    assert_eq!(tried(&step(&mut three, 1, from(1, waits))), None, "two are no quorum");
+    let elsewhere = said(9, Standing::Following, vote(3, 4));
+    assert_eq!(tried(&step(&mut three, 1, from(2, elsewhere))), None);
+    assert_eq!(tried(&step(&mut three, 1, from(5, waits))), Some(3));
+}
+
+#[test]
 fn a_settled_server_answers_and_is_not_drawn_into_a_new_round() {
     let mut two = election(2, 3, 0);
     look(&mut two, 5);

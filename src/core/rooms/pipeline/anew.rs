@@ -8,6 +8,7 @@
 //! them, by the same path as after any election.
 
 use super::{Effect, Input, Pipeline, PipelineSettings};
+use crate::rooms::Now;
 use crate::types::{ServerId, Zxid};
 use crate::zab::io::{MemberInput, Timing};
 use crate::zab::member::Member;
@@ -105,6 +106,7 @@ impl Pipeline {
         self.is_restoring = true;
         self.inputs.clear();
         self.scratch.clear();
+        self.unheard.clear();
         self.owners.clear();
         let others: Vec<_> =
             self.ground.membership.members().into_iter().filter(|id| *id != self.me).collect();
@@ -114,7 +116,7 @@ impl Pipeline {
         effects.push(Effect::Restate);
     }
 
-    pub(super) fn restated(&mut self, restated: Restated) {
+    pub(super) fn restated(&mut self, now: Now, restated: Restated, effects: &mut Vec<Effect>) {
         if !self.is_restoring {
             return;
         }
@@ -127,10 +129,15 @@ impl Pipeline {
             self.member.begins_with_a_snapshot(base);
         }
         self.member.start(&mut self.scratch);
+        self.drive(now, effects);
+        for (from, messages) in core::mem::take(&mut self.unheard) {
+            self.received(now, from, messages, effects);
+        }
     }
 
     pub(super) fn link_down(&mut self, peer: ServerId) {
         self.muted.remove(&peer);
+        self.unheard.retain(|(from, _)| *from != peer);
         if !self.is_restoring {
             self.tell(MemberInput::LinkDown(peer));
         }

@@ -61,6 +61,8 @@ pub struct Pipeline {
     is_restoring: bool,
     /// Servers whose link is being broken: what still comes by it was said to an earlier member.
     muted: BTreeSet<ServerId>,
+    /// Said to the member that is still to be made, by links that are new.
+    unheard: Vec<(ServerId, Vec<PeerMessage>)>,
     /// What outlives a pipeline is being changed.
     is_changing: bool,
     inputs: VecDeque<MemberInput>,
@@ -103,11 +105,14 @@ impl Machine for Pipeline {
 
     fn step(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         match input {
+            Input::Received(from, _) if self.muted.contains(&from) => {}
+            Input::Received(from, messages) if self.is_restoring => {
+                self.unheard.push((from, messages));
+            }
             input if self.is_restoring && rests_on_a_member(&input) => {}
             Input::Start => self.member.start(&mut self.scratch),
             Input::Anew => self.begin_anew(effects),
-            Input::Restated(restated) => self.restated(restated),
-            Input::Received(from, _) if self.muted.contains(&from) => {}
+            Input::Restated(restated) => self.restated(now, restated, effects),
             Input::Try(leader) => self.tell(MemberInput::Try(leader)),
             Input::Received(from, messages) => self.received(now, from, messages, effects),
             Input::LinkDown(peer) => self.link_down(peer),
@@ -162,6 +167,7 @@ impl Pipeline {
             ground,
             is_restoring: false,
             muted: BTreeSet::new(),
+            unheard: Vec::new(),
             is_changing: false,
             inputs: VecDeque::new(),
             scratch: Vec::new(),
