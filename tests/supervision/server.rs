@@ -58,7 +58,9 @@ pub(crate) fn serve_if_asked_to() {
     };
     let endurance = match number(RESTARTS) {
         Some(restarts) => {
-            Endurance { restarts_max: usize::try_from(restarts).expect("a count"), ..endurance }
+            let restarts_max = usize::try_from(restarts).expect("a count");
+            // A machine that has much else to do may let it wait for long.
+            Endurance { restarts_max, stall_max: PATIENCE, ..endurance }
         }
         None => endurance,
     };
