@@ -67,9 +67,8 @@ pub(crate) fn heed_panics(logger: Logger) {
         let whose = whose_panic();
         let room = whose.map_or("none", |whose| whose.room);
         if whose.is_some_and(|whose| whose.caught) {
-            error!(logger, "a room panicked and is built anew"; "room" => room,
-                "cause" => &cause, "thread" => thread, "backtrace" => %backtrace);
-            note_cause(cause);
+            note_cause(cause.clone());
+            tell_later(logger.clone(), room, thread, cause, backtrace);
         } else {
             crit!(logger, "a panic that no room can bear, stopping"; "room" => room,
                 "cause" => cause, "thread" => thread, "backtrace" => %backtrace,
@@ -77,6 +76,24 @@ pub(crate) fn heed_panics(logger: Logger) {
             leave(EXIT_PANIC)
         }
     }));
+}
+
+/// To put names to a backtrace takes long, the first time: the room need not wait for that.
+fn tell_later(
+    logger: Logger,
+    room: &'static str,
+    thread: String,
+    cause: String,
+    backtrace: std::backtrace::Backtrace,
+) {
+    let (own, why) = (logger.clone(), cause.clone());
+    let tell = move || {
+        error!(own, "a room panicked and is built anew"; "room" => room, "cause" => why,
+            "thread" => thread, "backtrace" => %backtrace);
+    };
+    if std::thread::Builder::new().name("backtrace".to_owned()).spawn(tell).is_err() {
+        error!(logger, "a room panicked and is built anew"; "room" => room, "cause" => cause);
+    }
 }
 
 fn in_words(panic: &std::panic::PanicHookInfo<'_>) -> String {

@@ -38,7 +38,9 @@ fn a_session_sweeper_that_panics_costs_no_session_and_still_ends_those_that_are_
     let gone = || runtime().block_on(is_gone(&server.address(), "/abandoned"));
     server.until("the end of an abandoned session", || gone().then_some(()));
     load.finish_without_trouble(&server);
-    assert!(server.told().contains("a fault on command, at an effect"), "{}", server.told());
+    server.until("the panic is told of", || {
+        server.told().contains("a fault on command, at an effect").then_some(())
+    });
     assert!(server.told().contains("down_ms"), "{}", server.told());
 }
 
