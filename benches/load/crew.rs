@@ -80,9 +80,11 @@ impl<'p> Crew<'p> {
         Ok(())
     }
 
-    /// From now on time counts from this clock's start.
+    /// From now on time counts from this clock's start. Everything counts as just sent.
     pub(super) fn set_clock(&mut self, clock: Clock) {
         self.clock = clock;
+        let now_ns = clock.now_ns();
+        self.tracks.iter_mut().for_each(|track| track.note_sent(now_ns));
     }
 
     pub(super) fn clock(&self) -> Clock {

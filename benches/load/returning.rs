@@ -85,7 +85,10 @@ impl Returning<'_> {
         let quiet = self.crew.plan.session_timeout / 3;
         for track in 0..self.crew.tracks.len() {
             self.crew.tracks[track].ping_if_quiet(quiet, ASIDE, now_ns);
-            self.flush(track);
+            // To flush counts as having sent something.
+            if self.crew.tracks[track].has_unsent() {
+                self.flush(track);
+            }
         }
     }
 

@@ -128,6 +128,11 @@ impl Track {
         link.read(scratch, each).map_err(|error| self.fall(error, now_ns))
     }
 
+    /// Something was sent last at this time of the run's clock.
+    pub(super) fn note_sent(&mut self, now_ns: u64) {
+        self.sent_ns = now_ns;
+    }
+
     /// Keeps the session alive if nothing else did.
     pub(super) fn ping_if_quiet(&mut self, quiet: Duration, tag: u8, now_ns: u64) {
         let due = u64::try_from(quiet.as_nanos()).unwrap_or(u64::MAX);
