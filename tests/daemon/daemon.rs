@@ -179,7 +179,10 @@ impl Daemon {
             return original;
         }
         let copy = self.root.path().join("ostler");
-        fs::copy(original, &copy).expect("copies");
+        // By another process: had this one the copy open for writing while another test's thread
+        // forks, the child would hold it, and what is open for writing cannot be run.
+        let copied = Command::new("cp").arg(original).arg(&copy).status();
+        assert!(copied.expect("cp runs").success());
         copy
     }
 
