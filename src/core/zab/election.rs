@@ -236,6 +236,10 @@ impl Election {
         let reachable = self.vote.leader == self.me || self.linked.contains(&self.vote.leader);
         if reachable && (unanimous || now.mono_ms >= decide_at_ms) {
             self.settle_for(now, self.vote, effects);
+        } else if !reachable && now.mono_ms >= decide_at_ms + self.timing.heartbeat_ms {
+            // It may be gone for good, and the votes for it would stand for ever.
+            self.begin_round(self.round + 1);
+            self.broadcast(true, effects);
         }
     }
 

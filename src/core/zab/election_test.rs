@@ -65,8 +65,8 @@ fn nobody_is_followed_to_whom_there_is_no_link() {
         let effects = step(&mut election, 1, from(peer, said(1, Standing::Looking, vote(3, 5))));
         assert_eq!(tried(&effects), None);
     }
-    assert_eq!(tried(&step(&mut election, 500, ElectionInput::Tick)), None);
-    assert_eq!(tried(&step(&mut election, 501, ElectionInput::LinkUp(ServerId(5)))), Some(5));
+    assert_eq!(tried(&step(&mut election, 60, ElectionInput::Tick)), None);
+    assert_eq!(tried(&step(&mut election, 61, ElectionInput::LinkUp(ServerId(5)))), Some(5));
 
     look(&mut election, 3);
     step(&mut election, 600, ElectionInput::LinkDown(ServerId(5)));
@@ -74,7 +74,27 @@ fn nobody_is_followed_to_whom_there_is_no_link() {
         let effects = step(&mut election, 700, from(peer, said(2, Standing::Looking, vote(3, 5))));
         assert_eq!(tried(&effects), None);
     }
-    assert_eq!(tried(&step(&mut election, 800, ElectionInput::Tick)), None);
+    assert_eq!(tried(&step(&mut election, 760, ElectionInput::Tick)), None);
+}
+
+#[test]
+fn votes_for_a_candidate_that_went_do_not_stand_for_ever() {
+    let mut election = election(2, 5, 0);
+    look(&mut election, 3);
+    for peer in [5, 1, 3] {
+        let said = said(1, Standing::Looking, vote(3, 5));
+        if peer == 3 {
+            step(&mut election, 1, ElectionInput::LinkDown(ServerId(5)));
+        }
+        assert_eq!(tried(&step(&mut election, 1, from(peer, said))), None);
+    }
+    let again = step(&mut election, 80, ElectionInput::Tick);
+    let own = Notification { round: 2, standing: Standing::Looking, vote: vote(3, 2), asks: true };
+    assert!(again.contains(&ElectionEffect::Send(ServerId(1), own)), "{again:?}");
+    for peer in [1, 3] {
+        step(&mut election, 90, from(peer, said(2, Standing::Looking, vote(3, 3))));
+    }
+    assert_eq!(tried(&step(&mut election, 120, ElectionInput::Tick)), Some(3));
 }
 
 #[test]
