@@ -596,3 +596,33 @@ impl Brittle {
         Self { view: Shown::fresh(), fails_in, is_hidden }
     }
 }
+
+/// What a successor says first: the zxid at which it wants the tree.
+fn rebuilds(store: &mut TreeStore<Brittle>) -> Zxid {
+    let told = step(store, Input::Rebuild);
+    let [Effect::Rebuild(zxid)] = told[..] else { panic!("{told:?}") };
+    zxid
+}
+
+#[test]
+fn whoever_wants_the_sessions_is_told_them_though_the_tree_that_was_made_anew_is_lost_again() {
+    let mut shop = Shop::open(IDLE);
+    let earlier = shop.write(1, &begin());
+    let view = Brittle::new();
+    let mut store = TreeStore::new(view.clone(), IDLE, 0);
+    step(&mut store, Input::Commit(vec![earlier.clone()]));
+    let mut store = store.heir();
+    let zxid = rebuilds(&mut store);
+    assert!(step(&mut store, Input::SessionsWanted).is_empty());
+    let behind = shop.write(1, &create("/n"));
+    assert!(step(&mut store, Input::Commit(vec![behind])).is_empty(), "it is held back");
+    // The first write puts the tree in its place, the second applies what was held back.
+    view.fails_in.set(2);
+    let history = [earlier];
+    let lost = Input::Replaced(replayed(&history, zxid));
+    assert!(catch_unwind(AssertUnwindSafe(|| step(&mut store, lost))).is_err());
+    let mut store = store.heir();
+    assert_eq!(rebuilds(&mut store), zxid);
+    let told = step(&mut store, Input::Replaced(replayed(&history, zxid)));
+    assert!(matches!(&told[0], Effect::Sessions(sessions) if sessions.len() == 1), "{told:?}");
+}

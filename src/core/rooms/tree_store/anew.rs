@@ -91,19 +91,20 @@ impl<V: View> TreeStore<V> {
             self.bytes_since_snapshot = 0;
             effects.push(Effect::Replaced(at, self.sessions()));
             effects.push(Effect::Deliver(Delivery { upto: at, steps: Vec::new() }));
-        } else if core::mem::take(&mut self.sessions_wanted) {
+        } else if self.sessions_wanted {
             effects.push(Effect::Sessions(self.sessions()));
         }
         self.commit(now, effects);
-        self.awaited = None;
+        // Not before: a panic up to here takes back all that was said.
+        (self.awaited, self.sessions_wanted) = (None, false);
         self.view.show();
     }
 
     pub(super) fn tell_sessions(&mut self, effects: &mut Vec<Effect>) {
-        if self.awaited.is_some() {
-            self.sessions_wanted = true;
-        } else {
+        self.sessions_wanted = true;
+        if self.awaited.is_none() {
             effects.push(Effect::Sessions(self.sessions()));
+            self.sessions_wanted = false;
         }
     }
 
