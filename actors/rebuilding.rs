@@ -1,14 +1,15 @@
 //! Makes the tree anew as it was at some zxid: the newest snapshot up to there, and the log behind
 //! it, which the log writer reads piece by piece. Part of the snapshot writer's room, so that the
-//! rooms of the spine go on meanwhile.
+//! rooms of the spine go on meanwhile. What is applied and read next, core decides.
 
 use crate::disk::DirectoryDisk;
 use crate::fatal;
-use crate::recover::{Replay, load};
+use crate::recover::load;
 use crate::settings::Settings;
 use crate::switchboard::Switchboard;
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot;
+use ostler_core::rooms::rebuilding::{self, Piece};
 use ostler_core::rooms::{log_writer, tree_store};
 use ostler_core::tree::Tree;
 use ostler_core::types::Zxid;
@@ -45,10 +46,7 @@ pub(crate) struct Rebuilding {
 }
 
 struct Underway {
-    target: Zxid,
-    tree: Tree,
-    applied: Replay,
-    replayed: u64,
+    rebuilding: rebuilding::Rebuilding,
     started: Instant,
 }
 
@@ -70,50 +68,47 @@ impl Rebuilding {
 
     /// Begins, in place of what was being made before.
     pub(crate) fn begin(&mut self, target: Zxid) -> Result<(), LogError> {
+        self.underway = None;
         let started = Instant::now();
         let tree = self.newest(target)?;
         info!(self.logger, "making the tree anew"; "zxid" => %target,
             "snapshot" => %tree.last_applied(), "znodes" => tree.znode_count());
-        let applied = Replay::new();
-        self.underway = Some(Underway { target, tree, applied, replayed: 0, started });
-        self.go_on();
+        let rebuilding = rebuilding::Rebuilding::new(tree, target);
+        self.go_on(Underway { rebuilding, started });
         Ok(())
     }
 
     /// Applies a piece of the log.
     pub(crate) fn take(&mut self, history: &History) -> Result<(), LogError> {
-        // One that was read for an earlier attempt is not asked for again.
-        let Some(underway) =
-            self.underway.as_mut().filter(|underway| underway.tree.last_applied() == history.after)
-        else {
-            return Ok(());
-        };
-        for proposal in &history.entries {
-            if proposal.zxid <= underway.target {
-                underway.applied.entry(&mut underway.tree, proposal.into())?;
-                underway.replayed += 1;
+        let Some(mut underway) = self.underway.take() else { return Ok(()) };
+        let target = underway.rebuilding.target();
+        match underway.rebuilding.take(history)? {
+            Piece::Applied => self.go_on(underway),
+            Piece::Stale => self.underway = Some(underway),
+            Piece::CutOff if underway.rebuilding.is_superseded(&mut self.disk.share())? => {
+                info!(self.logger, "a leader's snapshot takes the place of the tree made anew";
+                    "zxid" => %target);
+                self.wanted.set(None);
+            }
+            Piece::CutOff | Piece::TooShort => {
+                let reason = "the log lacks what the tree had";
+                fatal::stop_at_broken_invariant(&self.logger, reason);
             }
         }
-        if underway.tree.last_applied() == history.after {
-            let reason = "the log lacks what the tree had";
-            fatal::stop_at_broken_invariant(&self.logger, reason);
-        }
-        self.go_on();
         Ok(())
     }
 
-    fn go_on(&mut self) {
-        let Some(underway) = self.underway.take() else { return };
-        let after = underway.tree.last_applied();
-        if after < underway.target {
-            self.underway = Some(underway);
+    fn go_on(&mut self, Underway { rebuilding, started }: Underway) {
+        if let Some(after) = rebuilding.reads_after() {
+            self.underway = Some(Underway { rebuilding, started });
             let reader = HistoryReader::Rebuild;
             return self.rooms.log_writer(log_writer::Input::ReadHistory { reader, after });
         }
-        let Underway { tree, replayed, started, .. } = underway;
-        info!(self.logger, "the tree is made anew"; "zxid" => %after, "replayed" => replayed,
-            "znodes" => tree.znode_count(), "ms" => started.elapsed().as_millis());
-        self.rooms.tree_store(tree_store::Input::Replaced(Box::new(tree)));
+        let (tree, replayed) = rebuilding.finish();
+        info!(self.logger, "the tree is made anew"; "zxid" => %tree.last_applied(),
+            "replayed" => replayed, "znodes" => tree.znode_count(),
+            "ms" => started.elapsed().as_millis());
+        self.rooms.tree_store(tree_store::Input::Replaced(tree));
         self.wanted.set(None);
     }
 

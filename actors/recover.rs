@@ -5,10 +5,10 @@ use crate::disk::DirectoryDisk;
 use crate::serve::ServeError;
 use crate::settings::Settings;
 use ostler_core::log::snapshot::Reader;
-use ostler_core::log::{Entry, Log, LogError, LogSettings, Recovered};
-use ostler_core::tree::{Effects, Loader, Rules, Tree, Txn};
+use ostler_core::log::{Log, LogError, LogSettings, Recovered};
+use ostler_core::rooms::rebuilding::Replay;
+use ostler_core::tree::{Loader, Rules, Tree};
 use ostler_core::types::Zxid;
-use ostler_core::wire::txn::{self, KnownIds};
 use ostler_core::zab;
 use slog::{Logger, info, warn};
 use std::time::Instant;
@@ -108,7 +108,7 @@ fn replay(
 ) -> Result<(u64, i64), LogError> {
     // Of what a snapshot holds, only it knows the time.
     let (mut replayed, mut last_ms) = (0, tree.time_ms());
-    let mut applied = Replay::new();
+    let mut applied = Replay::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
         last_ms = last_ms.max(entry.time_ms);
@@ -120,30 +120,6 @@ fn replay(
         Ok(())
     })?;
     Ok((replayed, last_ms))
-}
-
-/// Applies entries of the log, about which nobody is to be told.
-pub(crate) struct Replay {
-    effects: Effects,
-    known: KnownIds,
-}
-
-impl Replay {
-    pub(crate) fn new() -> Self {
-        let effects = Effects { unwatched: true, ..Effects::default() };
-        Self { effects, known: KnownIds::default() }
-    }
-
-    pub(crate) fn entry(&mut self, tree: &mut Tree, entry: Entry<'_>) -> Result<(), LogError> {
-        let Entry { zxid, time_ms, payload, .. } = entry;
-        let payload = txn::decode_knowing(payload, &mut self.known)
-            .map_err(|error| LogError::Rejected { zxid, reason: error.to_string() })?;
-        let once = payload.once();
-        let (session, ids, op) = (payload.session, &payload.ids, payload.op);
-        tree.apply_once(&Txn { zxid, time_ms, session, ids, op }, once, &mut self.effects);
-        self.effects.clear();
-        Ok(())
-    }
 }
 
 /// Random bytes of the system.

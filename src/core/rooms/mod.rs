@@ -14,6 +14,7 @@ pub mod log_writer;
 pub mod peer;
 pub mod pipeline;
 mod quota_warnings;
+pub mod rebuilding;
 pub mod session_sweeper;
 #[cfg(test)]
 mod stage_test;
