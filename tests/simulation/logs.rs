@@ -1,12 +1,12 @@
 //! The log writer's part: real bytes to the disk, and syncs that take their time.
 
 use crate::plan::Promise;
-use crate::server::Name;
+use crate::server::{Name, SnapshotWork};
 use crate::world::{Due, Timer, World};
 use ostler_core::log::LogError;
 use ostler_core::rooms::{log_writer, pipeline};
 use ostler_core::types::Zxid;
-use ostler_core::zab::HISTORY_CHUNK_BYTES;
+use ostler_core::zab::{HISTORY_CHUNK_BYTES, HistoryReader};
 
 impl World {
     pub(crate) fn perform_log(&mut self, server: usize, effect: log_writer::Effect) {
@@ -17,8 +17,14 @@ impl World {
                 orders.iter().try_for_each(|order| rooms.log.order(order))
             }
             log_writer::Effect::ReadHistory { reader, after } => {
-                rooms.log.history(after, HISTORY_CHUNK_BYTES).map(|history| {
-                    self.tell_pipeline(server, pipeline::Input::History(reader, history));
+                let read = rooms.log.history(after, HISTORY_CHUNK_BYTES);
+                read.map(|history| match reader {
+                    HistoryReader::Rebuild => {
+                        self.tell_snapshot(server, SnapshotWork::Replay(history));
+                    }
+                    HistoryReader::Host | HistoryReader::Learner(_) => {
+                        self.tell_pipeline(server, pipeline::Input::History(reader, history));
+                    }
                 })
             }
             log_writer::Effect::ScheduleFlush => {

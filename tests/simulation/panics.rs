@@ -1,7 +1,7 @@
 //! Rooms that panic one by one, and what comes after them: as in production, where the factories of
 //! tenants do the same with the same parts of core.
 
-use crate::server::{self, Name, Post, Room, SnapshotDesk, SnapshotWork};
+use crate::server::{self, Name, Planned, Post, Room, Rooms, SnapshotDesk, SnapshotWork};
 use crate::world::World;
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot::remove_unfinished;
@@ -9,8 +9,9 @@ use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::rooms::unproven::Beginning;
 use ostler_core::rooms::{Machine, pipeline, session_sweeper, tree_store};
-use ostler_core::types::{SessionId, Zxid};
-use std::collections::BTreeMap;
+use ostler_core::tree::Tree;
+use ostler_core::types::Zxid;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// What a room is doing when it panics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,8 +23,15 @@ pub(crate) enum Moment {
 }
 
 /// Those that have successors.
-pub(crate) const MORTAL: [Name; 6] =
-    [Name::Peer, Name::Pipeline, Name::Log, Name::Fanout, Name::Sweeper, Name::Snapshot];
+pub(crate) const MORTAL: [Name; 7] = [
+    Name::Peer,
+    Name::Pipeline,
+    Name::Log,
+    Name::Tree,
+    Name::Fanout,
+    Name::Sweeper,
+    Name::Snapshot,
+];
 
 impl World {
     /// The room that was about to act panics instead.
@@ -54,7 +62,7 @@ impl World {
                 }
                 self.next_consensus(server, kept);
             }
-            Name::Tree => unreachable!("it has no successor"),
+            Name::Tree => self.next_tree(server, moment),
         }
         if self.is_up(server) {
             for name in MORTAL {
@@ -66,19 +74,57 @@ impl World {
     fn next_sweeper(&mut self, server: usize) {
         let machine = server::sweeper(&self.plan);
         let rooms = self.rooms(server);
-        let sessions = |tree: &ostler_core::tree::Tree| -> BTreeMap<SessionId, i32> {
-            tree.sessions().map(|(id, record)| (id, record.timeout_ms)).collect()
-        };
-        let mut sessions = rooms.view.read(sessions);
-        for seat in rooms.seats.values() {
-            if let Some(timeout_ms) = sessions.get_mut(&seat.machine.session()) {
-                *timeout_ms = seat.machine.timeout_ms.max(*timeout_ms);
-            }
-        }
-        let restored = session_sweeper::Input::Restored(sessions.into_iter().collect());
+        let all = |tree: &Tree| tree.sessions().map(|(id, one)| (id, one.timeout_ms)).collect();
+        let sessions = rooms.view.look(all).map(|sessions| rooms.with_granted(sessions));
         rooms.sweeper.succeed(machine);
         rooms.sweeper.inbox.push_front(rooms.clocks.clone());
-        rooms.sweeper.inbox.push_front(restored);
+        match sessions {
+            Some(sessions) => {
+                rooms.sweeper.inbox.push_front(session_sweeper::Input::Restored(sessions));
+            }
+            None => self.tell_tree(server, tree_store::Input::SessionsWanted),
+        }
+    }
+
+    /// What a step that was over had decided is performed by the successor, whose machine is the
+    /// same. Else the tree is made anew.
+    fn next_tree(&mut self, server: usize, moment: Moment) {
+        let accesses = self.dice.within(1, 3) as u32;
+        let is_over = match moment {
+            Moment::Before => !self.rooms(server).tree.outbox.is_empty(),
+            Moment::Within => self.ends_step(server, accesses),
+        };
+        if is_over {
+            return self.tally.count("tree stores kept", 1);
+        }
+        let view = self.rooms(server).view.clone();
+        let blank = server::tree_store(&self.plan, &view, 0);
+        let Room { machine, inbox, .. } = &mut self.rooms(server).tree;
+        let heir = std::mem::replace(machine, blank).heir();
+        *machine = heir;
+        inbox.push_front(tree_store::Input::Rebuild);
+    }
+
+    /// The tree store's next step panics at its so-manieth access to the tree, if it comes to that;
+    /// whether it does not, or there is one before it that is still performed.
+    fn ends_step(&mut self, server: usize, accesses: u32) -> bool {
+        let now = self.servers[server].now(self.now_us);
+        let Rooms { tree: room, view, .. } = self.rooms(server);
+        if !room.outbox.is_empty() {
+            return true;
+        }
+        let Some(input) = room.inbox.pop_front() else { return true };
+        let mut decided = Vec::new();
+        view.lay_fuse(accesses);
+        let step = AssertUnwindSafe(|| room.machine.step(now, input, &mut decided));
+        let ended = catch_unwind(step);
+        view.lay_fuse(0);
+        match ended {
+            Ok(()) => room.outbox.extend(decided),
+            Err(cause) if cause.is::<Planned>() => return false,
+            Err(cause) => resume_unwind(cause),
+        }
+        true
     }
 
     fn next_fanout(&mut self, server: usize) {
@@ -94,6 +140,12 @@ impl World {
         let rooms = self.rooms(server);
         let kept = rooms.snapshot.inbox.pop_front();
         let mut inbox = std::mem::take(&mut rooms.snapshot.inbox);
+        if let Some(SnapshotWork::Rebuild(zxid)) = &kept {
+            rooms.wanted = Some(*zxid);
+        }
+        if let Some(zxid) = rooms.wanted {
+            inbox.push_front(SnapshotWork::Rebuild(zxid));
+        }
         let mut was_receiving = rooms.snapshot.is_receiving;
         match kept {
             Some(SnapshotWork::Open(learner) | SnapshotWork::Read(learner)) => {
@@ -106,7 +158,9 @@ impl World {
                 | SnapshotWork::Slice(_)
                 | SnapshotWork::End
                 | SnapshotWork::Abandon
-                | SnapshotWork::Close(_),
+                | SnapshotWork::Close(_)
+                | SnapshotWork::Rebuild(_)
+                | SnapshotWork::Replay(_),
             )
             | None => {}
         }
@@ -191,7 +245,9 @@ impl World {
             | SnapshotWork::Close(_)
             | SnapshotWork::Receive(_)
             | SnapshotWork::Received(..)
-            | SnapshotWork::Load(_) => false,
+            | SnapshotWork::Load(_)
+            | SnapshotWork::Rebuild(_)
+            | SnapshotWork::Replay(_) => false,
         }
     }
 }

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use ostler_core::rooms::pipeline::{CommittedBody, PeerMessage};
 use ostler_core::rooms::tree_store::View;
 use ostler_core::rooms::{log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout};
+use ostler_core::tree::Tree;
 use ostler_core::types::{Op, ServerId, SessionId, Xid};
 use ostler_core::wire::peer::LinkMessage;
 use ostler_core::wire::txn;
@@ -138,7 +139,7 @@ impl World {
         self.wake(server, Name::Sweeper);
     }
 
-    fn tell_snapshot(&mut self, server: usize, work: SnapshotWork) {
+    pub(crate) fn tell_snapshot(&mut self, server: usize, work: SnapshotWork) {
         self.rooms(server).snapshot.inbox.push_back(work);
         self.wake(server, Name::Snapshot);
     }
@@ -317,9 +318,10 @@ impl World {
     // Tree store.
 
     fn perform_tree(&mut self, server: usize, effect: tree_store::Effect) {
-        let (zxid, digest) =
-            self.rooms(server).view.read(|tree| (tree.last_applied(), tree.digest()));
-        self.oracle.digest(server, zxid, digest);
+        let state = |tree: &Tree| (tree.last_applied(), tree.digest());
+        if let Some((zxid, digest)) = self.rooms(server).view.look(state) {
+            self.oracle.digest(server, zxid, digest);
+        }
         match effect {
             tree_store::Effect::Deliver(delivery) => {
                 self.tell_fanout(server, watch_fanout::Input::Deliver(delivery));
@@ -366,8 +368,11 @@ impl World {
                 self.tell_sweeper(server, session_sweeper::Input::Restored(sessions));
                 self.tell_pipeline(server, pipeline::Input::Loaded(zxid));
             }
-            tree_store::Effect::Rebuild(zxid) => self.rebuild_tree(server, zxid),
+            tree_store::Effect::Rebuild(zxid) => {
+                self.tell_snapshot(server, SnapshotWork::Rebuild(zxid));
+            }
             tree_store::Effect::Sessions(sessions) => {
+                let sessions = self.rooms(server).with_granted(sessions);
                 self.tell_sweeper(server, session_sweeper::Input::Restored(sessions));
             }
             tree_store::Effect::Propose(payloads) => {

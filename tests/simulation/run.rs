@@ -133,7 +133,7 @@ impl World {
         };
         let has_all = |server: usize| {
             let rooms = self.servers[server].rooms.as_ref();
-            rooms.is_some_and(|rooms| rooms.view.read(Tree::last_applied) == end)
+            rooms.is_some_and(|rooms| rooms.view.look(Tree::last_applied) == Some(end))
         };
         self.clients.iter().all(is_done) && self.survivors().all(has_all)
     }
@@ -144,7 +144,7 @@ impl World {
         for (place, server) in self.servers.iter().enumerate() {
             let shown = server.rooms.as_ref().map(|rooms| {
                 let reign = rooms.pipeline.machine.reign();
-                (rooms.view.read(Tree::last_applied), reign, rooms.pipeline.machine.outstanding())
+                (rooms.view.look(Tree::last_applied), reign, rooms.pipeline.machine.outstanding())
             });
             let _ = write!(text, " {place}: {shown:?};");
         }

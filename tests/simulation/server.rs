@@ -11,18 +11,19 @@ use ostler_core::rooms::connection::Connection;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{Pipeline, PipelineSettings};
+use ostler_core::rooms::rebuilding::{Rebuilding, Replay};
 use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
 use ostler_core::rooms::tree_store::{Attached, Schedule, TreeStore, View};
 use ostler_core::rooms::unproven::Unproven;
 use ostler_core::rooms::watch_fanout::{Parcel, WatchFanout};
 use ostler_core::rooms::{Machine, Now};
-use ostler_core::tree::{Effects, Loader, Rules, Tree, Txn};
+use ostler_core::tree::{Loader, Rules, Tree};
 use ostler_core::types::{ConnectionId, ServerId, SessionId, Zxid};
-use ostler_core::wire::txn;
 use ostler_core::zab::quorum::Membership;
-use ostler_core::zab::{Proposal, Recovered};
-use std::cell::RefCell;
+use ostler_core::zab::{History, Proposal, Recovered};
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 /// The rooms of a server that have something to do of their own.
@@ -77,15 +78,69 @@ impl<M: Machine> Room<M> {
 
 /// The tree as one thread sees it.
 #[derive(Clone)]
-pub(crate) struct Shown(Rc<RefCell<Tree>>);
+pub(crate) struct Shown(Rc<Shelf>);
+
+struct Shelf {
+    tree: RefCell<Tree>,
+    is_shown: Cell<bool>,
+    /// See [`Shown::lay_fuse`].
+    fuse: Cell<u32>,
+}
+
+/// What a planned panic carries.
+pub(crate) struct Planned;
+
+impl Shown {
+    fn new(tree: Tree) -> Self {
+        Self(Rc::new(Shelf {
+            tree: RefCell::new(tree),
+            is_shown: Cell::new(true),
+            fuse: Cell::new(0),
+        }))
+    }
+
+    /// The so-manieth access from here on panics when it is done; 0 for none.
+    pub(crate) fn lay_fuse(&self, accesses: u32) {
+        self.0.fuse.set(accesses);
+    }
+
+    fn burn(&self) {
+        let left = self.0.fuse.get();
+        self.0.fuse.set(left.saturating_sub(1));
+        if left == 1 {
+            // Half-changed at its worst: whoever saw anything of it would tell nonsense.
+            *self.0.tree.borrow_mut() = Tree::new(RULES, HASH_SEED);
+            resume_unwind(Box::new(Planned));
+        }
+    }
+}
 
 impl View for Shown {
     fn write<R>(&self, f: impl FnOnce(&mut Tree) -> R) -> R {
-        f(&mut self.0.borrow_mut())
+        let Shelf { tree, is_shown, .. } = &*self.0;
+        let was_shown = is_shown.replace(false);
+        let result = f(&mut tree.borrow_mut());
+        self.burn();
+        is_shown.set(was_shown);
+        result
     }
 
     fn read<R>(&self, f: impl FnOnce(&Tree) -> R) -> R {
-        f(&self.0.borrow())
+        let result = f(&self.0.tree.borrow());
+        self.burn();
+        result
+    }
+
+    fn look<R>(&self, f: impl FnOnce(&Tree) -> R) -> Option<R> {
+        self.0.is_shown.get().then(|| self.read(f))
+    }
+
+    fn hide(&self) {
+        self.0.is_shown.set(false);
+    }
+
+    fn show(&self) {
+        self.0.is_shown.set(true);
     }
 }
 
@@ -101,6 +156,8 @@ pub(crate) enum SnapshotWork {
     Receive(Zxid),
     Received(Vec<u8>, bool),
     Load(Zxid),
+    Rebuild(Zxid),
+    Replay(History),
 }
 
 /// The snapshot writer's files.
@@ -113,6 +170,8 @@ pub(crate) struct SnapshotDesk {
     pub(crate) sink: Option<Sink<SharedDisk>>,
     /// Whether a leader is sending a snapshot.
     pub(crate) is_receiving: bool,
+    /// The tree that is made anew.
+    pub(crate) rebuilding: Option<Rebuilding>,
 }
 
 impl SnapshotDesk {
@@ -154,6 +213,8 @@ pub(crate) struct Rooms {
     pub(crate) fanout: Room<WatchFanout>,
     pub(crate) sweeper: Room<SessionSweeper>,
     pub(crate) snapshot: SnapshotDesk,
+    /// Somebody waits for the tree as it was at this zxid: outlives the snapshot writer.
+    pub(crate) wanted: Option<Zxid>,
     pub(crate) view: Shown,
     /// Every event up to here has been posted.
     pub(crate) delivered: Zxid,
@@ -163,6 +224,19 @@ pub(crate) struct Rooms {
     pub(crate) clocks: session_sweeper::Input,
     /// Rooms that panic instead of acting next.
     pub(crate) doomed: BTreeMap<Name, Moment>,
+}
+
+impl Rooms {
+    /// Sessions of the tree, each with the timeout that its connection here was granted.
+    pub(crate) fn with_granted(&self, sessions: Vec<(SessionId, i32)>) -> Vec<(SessionId, i32)> {
+        let mut sessions: BTreeMap<SessionId, i32> = sessions.into_iter().collect();
+        for seat in self.seats.values() {
+            if let Some(timeout_ms) = sessions.get_mut(&seat.machine.session()) {
+                *timeout_ms = seat.machine.timeout_ms.max(*timeout_ms);
+            }
+        }
+        sessions.into_iter().collect()
+    }
 }
 
 /// See the module.
@@ -240,14 +314,8 @@ pub(crate) fn recover(
         delivered: tree.last_applied(),
     };
     let pipeline = pipeline(plan, id, membership, recovered, first_serial);
-    let schedule = Schedule {
-        snapshot_every_txns: plan.snapshot_every_txns,
-        snapshot_every_bytes: u64::MAX,
-        never_used_ms: 500,
-        reap_max: 10,
-    };
-    let view = Shown(Rc::new(RefCell::new(tree)));
-    let store = TreeStore::new(view.clone(), schedule, replayed.len() as u64);
+    let view = Shown::new(tree);
+    let store = tree_store(plan, &view, replayed.len() as u64);
     let rooms = Rooms {
         peer: Room::new(peer(plan, id, membership)),
         pipeline: Room::new(pipeline),
@@ -259,6 +327,7 @@ pub(crate) fn recover(
         fanout: Room::new(fanout()),
         sweeper: Room::new(sweeper(plan)),
         snapshot: SnapshotDesk::default(),
+        wanted: None,
         view,
         delivered: Zxid::ZERO,
         seats: BTreeMap::new(),
@@ -296,6 +365,16 @@ pub(crate) fn blank_pipeline(plan: &Plan, id: ServerId, membership: &Membership)
     pipeline(plan, id, membership, Recovered::default(), 0)
 }
 
+pub(crate) fn tree_store(plan: &Plan, view: &Shown, replayed: u64) -> TreeStore<Shown> {
+    let schedule = Schedule {
+        snapshot_every_txns: plan.snapshot_every_txns,
+        snapshot_every_bytes: u64::MAX,
+        never_used_ms: 500,
+        reap_max: 10,
+    };
+    TreeStore::new(view.clone(), schedule, replayed)
+}
+
 pub(crate) fn peer(plan: &Plan, id: ServerId, membership: &Membership) -> Peer {
     Peer::new(id, membership.clone(), plan.timing)
 }
@@ -329,30 +408,20 @@ pub(crate) fn load(disk: &SharedDisk, snapshot: Option<Zxid>) -> Result<Tree, Lo
     Ok(loader.finish(zxid).unwrap_or_else(|e| panic!("the snapshot at {zxid}: {e}")))
 }
 
-pub(crate) fn replay(
+fn replay(
     log: &mut Log<SharedDisk>,
     tree: &mut Tree,
     committed: Zxid,
 ) -> Result<(Vec<Proposal>, i64), LogError> {
     let (mut replayed, mut last_ms) = (Vec::new(), tree.time_ms());
-    let mut effects = Effects::default();
+    let mut applied = Replay::default();
     let after = tree.last_applied();
     log.replay(after, &mut |entry| {
         last_ms = last_ms.max(entry.time_ms);
         if entry.zxid > committed {
             return Ok(());
         }
-        let payload = txn::decode(entry.payload).expect("the log holds what was encoded by us");
-        let once = payload.once();
-        let txn = Txn {
-            zxid: entry.zxid,
-            time_ms: entry.time_ms,
-            session: payload.session,
-            ids: &payload.ids,
-            op: payload.op,
-        };
-        tree.apply_once(&txn, once, &mut effects);
-        effects.clear();
+        applied.entry(tree, entry)?;
         replayed.push(entry.to_proposal());
         Ok(())
     })?;

@@ -1,12 +1,14 @@
 //! The snapshot writer's work: files, and nothing decided.
 
-use crate::server::{SnapshotWork, load, replay};
+use crate::server::{SnapshotWork, load};
 use crate::world::World;
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot::{self, Writer};
 use ostler_core::log::transfer::{Sink, Source};
+use ostler_core::rooms::rebuilding::{Piece, Rebuilding};
 use ostler_core::rooms::{log_writer, pipeline, tree_store};
 use ostler_core::types::{ServerId, Zxid};
+use ostler_core::zab::{History, HistoryReader};
 
 /// How much of a snapshot is sent at a time, in bytes: small, so that it takes several pieces.
 const PIECE_BYTES: usize = 700;
@@ -39,6 +41,8 @@ impl World {
                 }
                 Err(error) => self.snapshot_failed(server, &error),
             },
+            SnapshotWork::Rebuild(zxid) => self.rebuild(server, zxid),
+            SnapshotWork::Replay(history) => self.take_piece(server, &history),
             SnapshotWork::Begin(_)
             | SnapshotWork::Slice(_)
             | SnapshotWork::End
@@ -46,19 +50,46 @@ impl World {
         }
     }
 
-    /// The tree as it was at this zxid, from the newest snapshot up to there and the log behind it.
-    pub(crate) fn rebuild_tree(&mut self, server: usize, zxid: Zxid) {
+    /// Begins to make the tree as it was at this zxid, in place of what was being made before.
+    fn rebuild(&mut self, server: usize, target: Zxid) {
+        self.tally.count("trees made anew", 1);
         let disk = self.servers[server].disk.share();
-        let made = snapshot::list(&mut disk.share()).and_then(|snapshots| {
-            let newest = snapshots.into_iter().find(|snapshot| *snapshot <= zxid);
-            let mut tree = load(&disk, newest)?;
-            replay(&mut self.rooms(server).log, &mut tree, zxid)?;
-            Ok(tree)
-        });
-        match made {
-            Ok(tree) => self.tell_tree(server, tree_store::Input::Replaced(Box::new(tree))),
+        let rooms = self.rooms(server);
+        (rooms.wanted, rooms.snapshot.rebuilding) = (Some(target), None);
+        let newest = snapshot::list(&mut disk.share())
+            .map(|snapshots| snapshots.into_iter().find(|snapshot| *snapshot <= target));
+        match newest.and_then(|newest| load(&disk, newest)) {
+            Ok(tree) => self.go_on_rebuilding(server, Rebuilding::new(tree, target)),
             Err(error) => self.snapshot_failed(server, &error),
         }
+    }
+
+    fn take_piece(&mut self, server: usize, history: &History) {
+        let mut disk = self.servers[server].disk.share();
+        let rooms = self.rooms(server);
+        let Some(mut rebuilding) = rooms.snapshot.rebuilding.take() else { return };
+        let piece = rebuilding.take(history).unwrap_or_else(|e| panic!("server {server}: {e}"));
+        match piece {
+            Piece::Applied => self.go_on_rebuilding(server, rebuilding),
+            Piece::Stale => rooms.snapshot.rebuilding = Some(rebuilding),
+            Piece::CutOff => match rebuilding.is_superseded(&mut disk) {
+                Ok(true) => rooms.wanted = None,
+                Ok(false) => panic!("server {server}: the log lacks what the tree had"),
+                Err(error) => self.snapshot_failed(server, &error),
+            },
+            Piece::TooShort => panic!("server {server}: the log ends before {history:?}"),
+        }
+    }
+
+    fn go_on_rebuilding(&mut self, server: usize, rebuilding: Rebuilding) {
+        if let Some(after) = rebuilding.reads_after() {
+            self.rooms(server).snapshot.rebuilding = Some(rebuilding);
+            let reader = HistoryReader::Rebuild;
+            return self.tell_log(server, log_writer::Input::ReadHistory { reader, after });
+        }
+        let (tree, _) = rebuilding.finish();
+        self.tell_tree(server, tree_store::Input::Replaced(tree));
+        self.rooms(server).wanted = None;
     }
 
     fn open_source(&mut self, server: usize, learner: ServerId) {
@@ -171,7 +202,9 @@ impl World {
             | SnapshotWork::Close(_)
             | SnapshotWork::Receive(_)
             | SnapshotWork::Received(..)
-            | SnapshotWork::Load(_) => unreachable!("no part of taking a snapshot"),
+            | SnapshotWork::Load(_)
+            | SnapshotWork::Rebuild(_)
+            | SnapshotWork::Replay(_) => unreachable!("no part of taking a snapshot"),
         }
         Ok(tree_store::Input::SliceTaken(zxid))
     }
