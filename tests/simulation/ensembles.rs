@@ -68,8 +68,8 @@ fn short_schedules_hold() {
 /// and so out of turn. And a client that had asked to close its session, and was not answered
 /// because its server lost its power for good, counted as one that had lost it. And a follower that
 /// came back to its leader was told first what it had asked second. And a sync that a lost leader
-/// had vouched for was answered before the write that stood before it. And a server ended whose tree
-/// was being made anew when a leader's snapshot took the place of the log that was read for that.
+/// had vouched for was answered before the write that stood before it. And a server ended when a
+/// leader's snapshot took the place of the log that its tree was being made anew from.
 #[test]
 fn seeds_that_failed_once_hold() {
     let first = [2295, 3194, 102_618, 200_865_808_912_919].map(Plan::first);
