@@ -35,8 +35,7 @@ impl Perform<LogWriter> for LogWriterRoom {
             Effect::Write { committed, orders } => {
                 self.unsynced += orders.len() as u64;
                 let started = Instant::now();
-                self.log.note_committed(committed);
-                self.must(|room| orders.iter().try_for_each(|order| room.log.order(order)));
+                self.must(|room| room.log.write(&orders, committed));
                 self.counters.measures.lock().append_us.observe(micros(started.elapsed()));
             }
             Effect::ReadHistory { reader, after } => {

@@ -12,10 +12,7 @@ impl World {
     pub(crate) fn perform_log(&mut self, server: usize, effect: log_writer::Effect) {
         let rooms = self.rooms(server);
         let done = match effect {
-            log_writer::Effect::Write { committed, orders } => {
-                rooms.log.note_committed(committed);
-                orders.iter().try_for_each(|order| rooms.log.order(order))
-            }
+            log_writer::Effect::Write { committed, orders } => rooms.log.write(&orders, committed),
             log_writer::Effect::ReadHistory { reader, after } => {
                 let read = rooms.log.history(after, HISTORY_CHUNK_BYTES);
                 read.map(|history| match reader {

@@ -146,9 +146,19 @@ impl<D: Disk> Log<D> {
         open::open(disk, LogSettings { segment_bytes, ..settings })
     }
 
+    /// Performs orders, and notes then what is committed of the history that they leave. Were it
+    /// noted before, a record of a leader's history could state it that outlives a power cut in
+    /// which its adoption is lost: then a later start would take for committed what the adoption
+    /// was to give up.
+    pub fn write(&mut self, orders: &[LogOrder], committed: Zxid) -> Result<(), LogError> {
+        orders.iter().try_for_each(|order| self.order(order))?;
+        self.note_committed(committed);
+        Ok(())
+    }
+
     /// Notes that everything up to here is committed. It is stated in the records that come, and
     /// asks for none itself.
-    pub fn note_committed(&mut self, zxid: Zxid) {
+    pub(crate) fn note_committed(&mut self, zxid: Zxid) {
         self.timeline.note_committed(zxid);
     }
 

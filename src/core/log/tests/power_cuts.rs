@@ -62,3 +62,38 @@ fn the_end_of_a_superseded_history_is_not_called_durable() {
     let found = log.history(Zxid(9), 1000).unwrap();
     assert_eq!((found.base, found.entries.len()), (Zxid(6), 0));
 }
+
+/// Entries 4 and 5 are this server's alone. A leader's history that lacks them is written together
+/// with what is committed of it, and the power fails before all of that is on the disk.
+#[test]
+fn what_a_lost_adoption_was_to_give_up_is_not_taken_for_committed() {
+    let mut lost = 0;
+    for seed in 0..200 {
+        let mut disk = MemDisk::new(seed);
+        let (mut log, _) = open(&mut disk).unwrap();
+        write(&mut log, 1..=5);
+        let (later, reign) = (Zxid::new(Epoch(2), 1), reign(2, 3));
+        let origin = Origin { server: ServerId(3), serial: 1 };
+        let of_leader = Proposal { zxid: later, time_ms: 9, origin, payload: payload(9).into() };
+        let orders = [
+            LogOrder::Accept(reign),
+            LogOrder::BeginStage { base: Zxid(3), snapshot: false },
+            LogOrder::Stage(of_leader),
+            LogOrder::CommitStage { reign },
+        ];
+        log.write(&orders, later).unwrap();
+        // What is in the buffer goes to the disk, and no sync ends.
+        log.disk().fail_after(0, Some("sync"), Fault::Broken);
+        log.sync().unwrap_err();
+        drop(log);
+        disk.power_cut();
+        let (_, recovered) = open(&mut disk).unwrap();
+        if recovered.last_zxid == Zxid(5) {
+            assert_eq!(recovered.committed, Zxid(0), "{seed}");
+            lost += u32::from(recovered.accepted == reign);
+        } else {
+            assert_eq!(recovered.last_zxid, later, "{seed}");
+        }
+    }
+    assert!(lost > 0, "no cut left the promise and took the adoption");
+}
