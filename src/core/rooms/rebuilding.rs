@@ -140,11 +140,15 @@ mod tests {
     fn the_log_is_applied_piece_by_piece_and_no_further_than_the_tree_had_been() {
         let mut rebuilding = begun(5);
         assert_eq!(rebuilding.reads_after(), Some(Zxid::ZERO));
-        assert_eq!(rebuilding.take(&piece(0, 3)).unwrap(), Piece::Applied);
+        assert_eq!(rebuilding.take(&piece(0, 3)).expect("entries of ours"), Piece::Applied);
         assert_eq!(rebuilding.reads_after(), Some(Zxid(3)));
-        assert_eq!(rebuilding.take(&piece(0, 3)).unwrap(), Piece::Stale, "of an earlier attempt");
-        assert_eq!(rebuilding.take(&piece(3, 0)).unwrap(), Piece::TooShort);
-        assert_eq!(rebuilding.take(&piece(3, 4)).unwrap(), Piece::Applied);
+        assert_eq!(
+            rebuilding.take(&piece(0, 3)).expect("entries of ours"),
+            Piece::Stale,
+            "of an earlier attempt"
+        );
+        assert_eq!(rebuilding.take(&piece(3, 0)).expect("entries of ours"), Piece::TooShort);
+        assert_eq!(rebuilding.take(&piece(3, 4)).expect("entries of ours"), Piece::Applied);
         assert_eq!(rebuilding.reads_after(), None);
         let (tree, replayed) = rebuilding.finish();
         assert_eq!((tree.last_applied(), replayed), (Zxid(5), 5));
@@ -156,12 +160,24 @@ mod tests {
     fn a_leaders_snapshot_takes_the_place_of_a_tree_that_is_being_made_anew() {
         let mut rebuilding = begun(5);
         let gone = History { reaches_back: false, ..piece(0, 0) };
-        assert_eq!(rebuilding.take(&gone).unwrap(), Piece::CutOff);
+        assert_eq!(rebuilding.take(&gone).expect("entries of ours"), Piece::CutOff);
         let mut disk = MemDisk::new(1);
-        assert!(!rebuilding.is_superseded(&mut disk).unwrap(), "nothing else holds what is gone");
-        Writer::create(&mut disk, Zxid(5)).unwrap().publish().unwrap();
-        assert!(!rebuilding.is_superseded(&mut disk).unwrap(), "its own would do");
-        Writer::create(&mut disk, Zxid(9)).unwrap().publish().unwrap();
-        assert!(rebuilding.is_superseded(&mut disk).unwrap());
+        assert!(
+            !rebuilding.is_superseded(&mut disk).expect("the disk answers"),
+            "nothing else holds what is gone"
+        );
+        Writer::create(&mut disk, Zxid(5))
+            .expect("the disk takes it")
+            .publish()
+            .expect("the disk takes it");
+        assert!(
+            !rebuilding.is_superseded(&mut disk).expect("the disk answers"),
+            "its own would do"
+        );
+        Writer::create(&mut disk, Zxid(9))
+            .expect("the disk takes it")
+            .publish()
+            .expect("the disk takes it");
+        assert!(rebuilding.is_superseded(&mut disk).expect("the disk answers"));
     }
 }

@@ -299,11 +299,12 @@ impl Stage {
         let mut rest = &written[..];
         let mut got = Vec::new();
         while let Some((prefix, behind)) = rest.split_first_chunk::<4>() {
-            let length = codec.frame_length(*prefix).unwrap();
-            let (header, record) = codec.decode_reply_header(&behind[..length]).unwrap();
+            let length = codec.frame_length(*prefix).expect("an answer has a length");
+            let (header, record) =
+                codec.decode_reply_header(&behind[..length]).expect("an answer has a header");
             let ReplyHeader { xid, zxid, error } = header;
             got.push(if xid == Xid::EVENT {
-                Got::Event(codec.decode_event(header, record).unwrap())
+                Got::Event(codec.decode_event(header, record).expect("an event"))
             } else {
                 Got::Reply(xid, zxid, error)
             });

@@ -65,7 +65,7 @@ fn replayed(history: &[Committed], upto: Zxid) -> Box<Tree> {
     for committed in history {
         let CommittedBody::Txn(proposal) = &committed.body else { continue };
         if proposal.zxid <= upto {
-            let payload = txn::decode(&proposal.payload).unwrap();
+            let payload = txn::decode(&proposal.payload).expect("a proposal is a transaction");
             let (session, ids, op) = (payload.session, &payload.ids[..], payload.op);
             let (zxid, time_ms) = (proposal.zxid, proposal.time_ms);
             tree.apply(&Txn { zxid, time_ms, session, ids, op }, &mut Effects::default());

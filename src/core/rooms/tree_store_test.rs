@@ -160,8 +160,10 @@ fn replies_of_one_connection_in_a_row_are_one_step() {
     assert_eq!(all_shown(&steps), ["2 for 1", "1 for 2", "1 for 1"]);
     let Step::Reply { bytes, .. } = &steps[0] else { panic!("a reply") };
     let first = 4 + usize::from(bytes[3]);
-    let (write, _) = Codec::Jute.decode_reply_header(&bytes[4..first]).unwrap();
-    let (read, _) = Codec::Jute.decode_reply_header(&bytes[first + 4..]).unwrap();
+    let (write, _) =
+        Codec::Jute.decode_reply_header(&bytes[4..first]).expect("an answer has a header");
+    let (read, _) =
+        Codec::Jute.decode_reply_header(&bytes[first + 4..]).expect("an answer has a header");
     assert_eq!((write.xid, write.zxid, write.error), (Xid(2), Zxid(2), 0));
     assert_eq!((read.xid, read.zxid, read.error), (Xid(50), Zxid(2), 0));
 }
@@ -252,7 +254,7 @@ fn a_set_watches_that_breaks_off_takes_effect_and_fails() {
     let steps = shop.steps(vec![travel(1, -8, &Request::Watch(op))]);
     assert_eq!(all_shown(&steps), ["Deleted /gone to 1", "Data / for 1", "1 for 1"]);
     let Some(Step::Reply { bytes, .. }) = steps.last() else { panic!("{steps:?}") };
-    let (header, _) = Codec::Jute.decode_reply_header(&bytes[4..]).unwrap();
+    let (header, _) = Codec::Jute.decode_reply_header(&bytes[4..]).expect("an answer has a header");
     assert_eq!((header.xid, header.error), (Xid(-8), ErrorCode::MarshallingError.code()));
 }
 
@@ -351,7 +353,7 @@ fn a_refused_write_is_answered_with_its_zxid_and_changes_nothing() {
     let batch = vec![travel(2, 50, &data("/", true)), shop.write(1, &create("/no/way"))];
     let steps = shop.steps(batch);
     let Some(Step::Reply { bytes, .. }) = steps.last() else { panic!("a reply") };
-    let (header, _) = Codec::Jute.decode_reply_header(&bytes[4..]).unwrap();
+    let (header, _) = Codec::Jute.decode_reply_header(&bytes[4..]).expect("an answer has a header");
     assert_eq!((header.zxid, header.error), (Zxid(2), ErrorCode::NoNode as i32));
     assert!(!steps.iter().any(|step| matches!(step, Step::Change(_))));
 }
@@ -436,7 +438,7 @@ fn containers_that_lost_their_children_are_proposed_for_reaping() {
     let effects = shop.step_at(Now { mono_ms: 1, wall_ms: 1_001 }, Input::ReapDue);
     let [Effect::Propose(payloads)] = &effects[..] else { panic!("{effects:?}") };
     let [payload] = &payloads[..] else { panic!("no more than one at a time: {payloads:?}") };
-    let reap = txn::decode(payload).unwrap();
+    let reap = txn::decode(payload).expect("a write is a transaction");
     assert_eq!((reap.session, reap.op), (SessionId::NONE, Op::Reap { path: "/x" }));
     assert!(shop.view.read(|tree| tree.stat_unchecked("/x").is_some()), "only proposed");
 }

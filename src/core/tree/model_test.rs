@@ -65,7 +65,7 @@ fn any_path(chance: &mut Chance, model: &Model) -> String {
     }
     if chance.one_in(2) {
         let nth = chance.below(model.nodes.len());
-        return model.nodes.keys().nth(nth).unwrap().clone();
+        return model.nodes.keys().nth(nth).expect("nth is below the count").clone();
     }
     let mut path = String::new();
     if chance.one_in(5) {
@@ -163,11 +163,14 @@ fn compare(tree: &Tree, model: &Model) {
     let sessions: Vec<_> = tree.sessions().collect();
     assert_eq!(sessions, model.sessions.clone().into_iter().collect::<Vec<_>>());
     for (path, node) in &model.nodes {
-        let (data, stat) = tree.data(path, &everyone).unwrap();
+        let (data, stat) = tree.data(path, &everyone).expect("the model has it");
         assert_eq!((data, stat), (node.data.as_deref(), node.shown()), "{path}");
-        assert_eq!(tree.acl(path, &everyone).unwrap().0, node.acl, "{path}");
+        assert_eq!(tree.acl(path, &everyone).expect("the model has it").0, node.acl, "{path}");
         let mut names = Vec::new();
-        tree.children(path, &everyone).unwrap().0.each(&mut |name| names.push(name.to_string()));
+        tree.children(path, &everyone)
+            .expect("the model has it")
+            .0
+            .each(&mut |name| names.push(name.to_string()));
         assert_eq!(names, node.children, "{path}");
         let below = |at: &&String| path == "/" || at.starts_with(&format!("{path}/"));
         let count = model.nodes.keys().filter(below).count() - usize::from(path == "/");
@@ -271,9 +274,9 @@ fn run(rules: Rules, seed: u64, ops: usize, reach: &mut Reach) {
             } else {
                 let mut loader = Loader::new(rules, seed ^ 0xabcd);
                 for slice in &slices {
-                    loader.feed(slice).unwrap();
+                    loader.feed(slice).expect("a slice of ours");
                 }
-                let loaded = loader.finish(zxid).unwrap();
+                let loaded = loader.finish(zxid).expect("a whole snapshot");
                 assert_eq!(loaded.digest(), digest);
                 compare(&loaded, &then);
                 if chance.one_in(2) {

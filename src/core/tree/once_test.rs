@@ -52,12 +52,12 @@ impl Server {
         self.tree
             .children("/", &[])
             .map(|(names, _)| crate::types::NameList::count(&names))
-            .unwrap()
+            .expect("the root can be listed")
     }
 
     fn snapshot(&mut self, between: impl FnOnce(&mut Self)) -> (Zxid, Vec<Vec<u8>>) {
         let zxid = self.tree.snapshot_begin();
-        let mut slices = vec![self.tree.snapshot_slice(1).unwrap()];
+        let mut slices = vec![self.tree.snapshot_slice(1).expect("the first slice is there")];
         between(self);
         slices.extend(core::iter::from_fn(|| self.tree.snapshot_slice(1)));
         (zxid, slices)
@@ -151,7 +151,7 @@ fn numbers_begin_anew_behind_the_largest() {
 #[test]
 fn what_is_kept_is_bounded_by_number_and_by_bytes() {
     let mut server = Server::with_a_session();
-    let most = i32::try_from(RECALLED_WRITES_MAX).unwrap();
+    let most = i32::try_from(RECALLED_WRITES_MAX).expect("a small number");
     let none = || Op::Delete { path: "/none", version: 0 };
     (1..=most + 1).for_each(|xid| drop(server.once(xid, 0, none())));
     assert_eq!(server.once(1, 0, none()).1, lost());
@@ -199,7 +199,7 @@ fn a_snapshot_has_what_was_kept_when_it_was_begun() {
         server.once(2, 1, numbered());
         server.run(SessionId::NONE, None, Op::CloseSession { session: closing });
     });
-    let tree = load(zxid, &slices).unwrap();
+    let tree = load(zxid, &slices).expect("a whole snapshot");
     assert_eq!(tree.digest(), digest);
     let last = [server.session, quiet, closing].map(|session| tree.last_once(session).0);
     assert_eq!(last, [1, 5, 5]);
@@ -237,7 +237,7 @@ proptest! {
             }
             // The server may crash and come back by its snapshot.
             let (zxid, slices) = server.snapshot(|_| ());
-            server.tree = load(zxid, &slices).unwrap();
+            server.tree = load(zxid, &slices).expect("a whole snapshot");
         }
         for (number, (_, outcome)) in done.iter().enumerate() {
             let Outcome::Created { path, .. } = outcome else { panic!("{outcome:?}") };

@@ -33,7 +33,7 @@ fn a_snapshot_is_of_its_beginning_whatever_happens_meanwhile() {
     let zxid = bench.tree.snapshot_begin();
     let (digest, names) = (bench.tree.digest(), bench.names("/a"));
     let session = bench.session;
-    let mut slices = vec![bench.tree.snapshot_slice(1).unwrap()];
+    let mut slices = vec![bench.tree.snapshot_slice(1).expect("the first slice is there")];
     bench.run(Op::CloseSession { session });
     bench.session = SessionId::NONE;
     bench.run(delete("/a/a/c"));
@@ -45,9 +45,9 @@ fn a_snapshot_is_of_its_beginning_whatever_happens_meanwhile() {
         bench.run(create("/n", 2));
         bench.run(set("/a/a", "again"));
     }
-    let loaded = finish(&slices, zxid).unwrap();
+    let loaded = finish(&slices, zxid).expect("a whole snapshot");
     assert_eq!((loaded.digest(), loaded.last_applied()), (digest, zxid));
-    assert_eq!(loaded.session(session).unwrap().password, [3; 16]);
+    assert_eq!(loaded.session(session).expect("the session was open").password, [3; 16]);
     assert_eq!(loaded.sessions().count(), 1);
     assert_eq!(loaded.ephemerals(session, ""), ["/a/b"]);
     let loaded = Bench { tree: loaded, ..Bench::new() };
@@ -100,12 +100,12 @@ fn a_snapshot_tells_the_latest_time_and_one_of_the_first_version_does_not() {
     let (bench, zxid, mut slices) = sample();
     let time_ms = bench.tree.time_ms();
     assert!(time_ms > 0);
-    assert_eq!(finish(&slices, zxid).unwrap().time_ms(), time_ms);
+    assert_eq!(finish(&slices, zxid).expect("a whole snapshot").time_ms(), time_ms);
     slices[0][0] = 1;
     assert_eq!(finish(&slices, zxid).err(), Some(SnapshotError::Malformed));
     let without = slices[0].len() - 8;
     slices[0].truncate(without);
-    assert_eq!(finish(&slices, zxid).unwrap().time_ms(), 0);
+    assert_eq!(finish(&slices, zxid).expect("a whole snapshot").time_ms(), 0);
     slices[0][0] = 3;
     assert_eq!(finish(&slices, zxid).err(), Some(SnapshotError::Version(3)));
 }

@@ -187,7 +187,7 @@ fn line(name: &str, bytes: &[u8]) -> String {
 }
 
 fn body(frame: &[u8]) -> &[u8] {
-    let (length, body) = frame.split_first_chunk::<4>().unwrap();
+    let (length, body) = frame.split_first_chunk::<4>().expect("a frame has a length");
     assert_eq!(Codec::Native.frame_length(*length), Ok(body.len()));
     body
 }
@@ -224,7 +224,7 @@ fn requests_come_back_alone_and_in_a_batch() {
     let batch: Vec<_> = numbers.zip(all.iter().map(|(_, request)| request)).collect();
     let mut out = vec![];
     Codec::Native.encode_requests(&batch, &mut out);
-    let decoded = decode(Codec::Native, body(&out)).unwrap();
+    let decoded = decode(Codec::Native, body(&out)).expect("what was encoded can be decoded");
     let expected: Vec<_> = batch.iter().map(|(xid, request)| (*xid, (*request).clone())).collect();
     assert_eq!(decoded, expected);
 }
@@ -236,9 +236,9 @@ fn a_frame_holds_so_many_requests_and_is_taken_whole_or_not_at_all() {
         let count = (count as u64).to_le_bytes();
         [0; 4].into_iter().chain(count).chain(asks).collect()
     };
-    let most = i32::try_from(NATIVE_FRAME_REQUESTS_MAX).unwrap();
+    let most = i32::try_from(NATIVE_FRAME_REQUESTS_MAX).expect("a small number");
     let fits = batch(most);
-    let all = decode(Codec::Native, &fits).unwrap();
+    let all = decode(Codec::Native, &fits).expect("as many as fit");
     assert_eq!(all.last(), Some(&(Xid(most), Request::WhoAmI)));
     assert_eq!(decode(Codec::Native, &batch(most + 1)), Err(DecodeError::Length));
     let mut cut = vec![(Xid(0), Request::WhoAmI, &[][..])];
@@ -271,14 +271,16 @@ fn answers_and_events_come_back() {
     for (name, reply) in replies() {
         let mut out = vec![];
         Codec::Native.encode_reply(Xid(3), Zxid(4), &reply.as_reply(), &mut out);
-        let (header, record) = Codec::Native.decode_reply_header(body(&out)).unwrap();
+        let (header, record) =
+            Codec::Native.decode_reply_header(body(&out)).expect("an answer has a header");
         assert_eq!((header.xid, header.zxid), (Xid(3), Zxid(4)));
         let decoded = Codec::Native.decode_reply(ReplyKind::Done, header, record);
         assert_eq!(decoded, Ok(reply), "{name}");
     }
     let mut out = vec![];
     Codec::Native.encode_event(&event(), &mut out);
-    let (header, record) = Codec::Native.decode_reply_header(body(&out)).unwrap();
+    let (header, record) =
+        Codec::Native.decode_reply_header(body(&out)).expect("an answer has a header");
     assert_eq!(header.xid, Xid::EVENT);
     assert_eq!(Codec::Native.decode_event(header, record), Ok(event()));
 }

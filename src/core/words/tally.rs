@@ -112,7 +112,7 @@ mod tests {
     use crate::types::{Request, Xid};
 
     fn tally() -> Tally {
-        let mut tally = Tally::new("127.0.0.1:7".parse().unwrap(), 5);
+        let mut tally = Tally::new("127.0.0.1:7".parse().expect("an address"), 5);
         (tally.session, tally.timeout_ms, tally.queued) = (SessionId(9), 4000, 2);
         tally
     }
@@ -120,13 +120,13 @@ mod tests {
     #[test]
     fn the_last_operation_is_told_and_a_ping_keeps_the_last_number() {
         let mut tally = tally();
-        let fresh = tally.entry(1).session.unwrap();
+        let fresh = tally.entry(1).session.expect("the session is attached");
         assert_eq!((fresh.last_operation, fresh.last_xid, fresh.last_zxid), ("NA", -1, Zxid::ZERO));
         tally.answered(Asked::of(Xid(7), &Request::Sync("/")), 3, 2500);
         tally.answered(Asked::of(Xid::PING, &Request::Ping), 1, 500);
         let sent = Sent { frames: 4, last_zxid: Some(Zxid(0x30)), ..Sent::default() };
         tally.sent(&sent, 77);
-        let told = tally.entry(1).session.unwrap();
+        let told = tally.entry(1).session.expect("the session is attached");
         assert_eq!((told.last_operation, told.last_xid, told.last_zxid), ("PING", 7, Zxid(0x30)));
         assert_eq!((told.last_response_mono_ms, told.last_latency_ms), (77, 0));
         assert_eq!(told.latency_ms, Summary { min: 0, max: 2, sum: 8, count: 4 });
@@ -140,7 +140,7 @@ mod tests {
         tally.reset();
         let entry = tally.entry(1);
         assert_eq!((entry.queued, entry.received, entry.sent), (2, 0, 0));
-        let told = entry.session.unwrap();
+        let told = entry.session.expect("the session is attached");
         assert_eq!((told.session, told.timeout_ms), (SessionId(9), 4000));
         assert_eq!((told.last_operation, told.last_xid), ("NA", -1));
         assert_eq!(told.last_zxid, Zxid::from_wire(-1));
