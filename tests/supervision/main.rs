@@ -62,23 +62,13 @@ fn a_snapshot_writer_that_panics_costs_one_snapshot() {
     let taken = || server.metric("cnt_snapshottime")?.parse::<u64>().ok();
     let before = server.until("snapshots are counted", taken);
     server.until("the next snapshot", || (taken()? > before).then_some(()));
-    load.finish_without_trouble(&server);
-    let sets = runtime().block_on(versions(&server.address()));
-    server.kill();
-    server.start_again();
-    assert_eq!(runtime().block_on(versions(&server.address())), sets);
+    finish_and_find_all_again(load, &mut server);
 }
 
 #[test]
 fn a_watch_fan_out_that_panics_delays_events_and_costs_no_connection() {
-    let mut server = Server::start();
-    let load = Load::start(&server);
-    for (restarts, fault) in (1..).zip(["input 1", "effect 1", "effect 2", "input 9", "effect 8"]) {
-        server.strike("watch_fanout", fault);
-        server.await_restarts("watch_fanout", restarts);
-        load.goes_on();
-    }
-    load.finish_without_trouble(&server);
+    let faults = ["input 1", "effect 1", "effect 2", "input 9", "effect 8"];
+    strike_in_turn(&["watch_fanout"], &faults.map(|fault| ("watch_fanout", fault)));
 }
 
 #[test]
@@ -87,8 +77,16 @@ fn a_log_writer_that_panics_pauses_writes_and_loses_none() {
     strike_in_turn(&["log_writer"], &faults.map(|fault| ("log_writer", fault)));
 }
 
+/// Clients met no trouble, and all they were told is on the disk.
+fn finish_and_find_all_again(load: Load, server: &mut Server) {
+    load.finish_without_trouble(server);
+    let sets = runtime().block_on(versions(&server.address()));
+    server.kill();
+    server.start_again();
+    assert_eq!(runtime().block_on(versions(&server.address())), sets);
+}
+
 /// Under load, rooms meet these faults one after the other; each time, those of `back` come back.
-/// Clients meet no trouble, and all they were told is on the disk.
 fn strike_in_turn(back: &[&str], faults: &[(&str, &str)]) {
     let mut server = Server::start();
     let load = Load::start(&server);
@@ -97,11 +95,7 @@ fn strike_in_turn(back: &[&str], faults: &[(&str, &str)]) {
         back.iter().for_each(|room| server.await_restarts(room, restarts));
         load.goes_on();
     }
-    load.finish_without_trouble(&server);
-    let sets = runtime().block_on(versions(&server.address()));
-    server.kill();
-    server.start_again();
-    assert_eq!(runtime().block_on(versions(&server.address())), sets);
+    finish_and_find_all_again(load, &mut server);
 }
 
 #[test]
