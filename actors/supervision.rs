@@ -89,7 +89,7 @@ pub(crate) fn room_line(line: StatusLine) -> RoomLine {
             restarts_max: intensity.max as u64,
             within_ms: ms(intensity.within),
         },
-        StatusLine::Room { depth, status } => RoomLine::Room {
+        StatusLine::Room { depth, room: status } => RoomLine::Room {
             depth,
             name: status.name.to_owned(),
             state: match status.state {

@@ -132,7 +132,8 @@ impl Supervisor {
         let lines = self.0.tree.lock().lines(self.0.start.elapsed());
         let records = self.0.records.lock().clone();
         let now_ms = self.0.now_ms();
-        lines.into_iter().map(|line| StatusLine::of(line, &records, now_ms)).collect()
+        let status = |room: RoomId| records[room.number()].status(now_ms);
+        lines.into_iter().map(|line| line.map(status)).collect()
     }
 }
 

@@ -1,11 +1,10 @@
 //! What is known of each room while it works, and how operators see it.
 
 use super::Nudge;
-use super::tree::{Intensity, Line, Strategy};
+use super::tree::Line;
 use super::watchdog::{Patience, Pulse};
 use actix::Recipient;
 use parking_lot::Mutex;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -22,20 +21,8 @@ pub(crate) enum State {
     Ended,
 }
 
-/// One line of the tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum StatusLine {
-    /// A group, and how many failures it counts at present.
-    Group {
-        depth: usize,
-        name: &'static str,
-        strategy: Strategy,
-        intensity: Intensity,
-        failures: usize,
-    },
-    /// A room.
-    Room { depth: usize, status: RoomStatus },
-}
+/// One line of the tree, as operators see it.
+pub(crate) type StatusLine = Line<RoomStatus>;
 
 /// A room as operators see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,19 +37,6 @@ pub(crate) struct RoomStatus {
     pub(crate) last_down: Option<Duration>,
     /// Why it was.
     pub(crate) last_cause: Option<String>,
-}
-
-impl StatusLine {
-    pub(super) fn of(line: Line, records: &[Arc<Record>], now_ms: u64) -> Self {
-        match line {
-            Line::Group { depth, name, strategy, intensity, failures } => {
-                Self::Group { depth, name, strategy, intensity, failures }
-            }
-            Line::Room { depth, room } => {
-                Self::Room { depth, status: records[room.number()].status(now_ms) }
-            }
-        }
-    }
 }
 
 /// One room, as its supervisor remembers it.

@@ -157,7 +157,9 @@ fn beyond_the_limit_the_observer_is_told_why_and_the_room_stays_empty() {
         assert_eq!(told[..4], ["failed a"; 4]);
         let expected = "end a: rooms of the group `root` failed 4 times within 60 s";
         assert!(told[4].starts_with(expected), "{told:?}");
-        let StatusLine::Room { status, .. } = &supervisor.status()[1] else { panic!("a room") };
+        let StatusLine::Room { room: status, .. } = &supervisor.status()[1] else {
+            panic!("a room")
+        };
         assert_eq!((status.state, status.restarts), (State::Ended, 0));
     });
 }
@@ -195,7 +197,7 @@ fn operators_see_groups_rooms_restarts_and_causes() {
         let StatusLine::Group { depth: 0, name: "root", failures: 1, .. } = lines[0] else {
             panic!("{lines:?}")
         };
-        let StatusLine::Room { depth: 1, status } = &lines[1] else { panic!("{lines:?}") };
+        let StatusLine::Room { depth: 1, room: status } = &lines[1] else { panic!("{lines:?}") };
         assert_eq!((status.name, status.state, status.restarts), ("a", State::Working, 1));
         assert!(status.last_cause.is_some() && status.last_down.is_some(), "{status:?}");
     });

@@ -59,9 +59,9 @@ pub(crate) enum Verdict {
     End { group: &'static str, failures: usize, within: Duration },
 }
 
-/// One line of the tree as an operator sees it.
+/// One line of the tree as an operator sees it, with what `R` says of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub(crate) enum Line<R> {
     /// A group, so deep in the tree, and how many failures it counts at present.
     Group {
         depth: usize,
@@ -71,7 +71,19 @@ pub(crate) enum Line {
         failures: usize,
     },
     /// A room, so deep in the tree.
-    Room { depth: usize, room: RoomId },
+    Room { depth: usize, room: R },
+}
+
+impl<R> Line<R> {
+    /// The same line, with what `of` says of the room.
+    pub(super) fn map<S>(self, of: impl FnOnce(R) -> S) -> Line<S> {
+        match self {
+            Self::Group { depth, name, strategy, intensity, failures } => {
+                Line::Group { depth, name, strategy, intensity, failures }
+            }
+            Self::Room { depth, room } => Line::Room { depth, room: of(room) },
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -153,7 +165,7 @@ impl Tree {
     }
 
     /// The whole tree, groups before their members.
-    pub(crate) fn lines(&self, now: Duration) -> Vec<Line> {
+    pub(crate) fn lines(&self, now: Duration) -> Vec<Line<RoomId>> {
         let mut lines = Vec::new();
         self.add_lines(Self::ROOT, 0, now, &mut lines);
         lines
@@ -194,7 +206,7 @@ impl Tree {
         }
     }
 
-    fn add_lines(&self, id: GroupId, depth: usize, now: Duration, lines: &mut Vec<Line>) {
+    fn add_lines(&self, id: GroupId, depth: usize, now: Duration, lines: &mut Vec<Line<RoomId>>) {
         let Group { name, strategy, intensity, members, failures, .. } = &self.groups[id.0];
         let mut counted = failures.clone();
         forget_old(&mut counted, *intensity, now);
