@@ -36,5 +36,8 @@ pub const CONNECTION_OUTPUT_BYTES_MAX: usize = 4 << 20;
 /// Bytes that may wait to be written to another server before its link is broken: what a learner
 /// may owe a leader, and a snapshot's chunk more.
 pub const LINK_QUEUE_BYTES_MAX: usize = 96 << 20;
+/// Messages of one server kept while the pipeline they are for begins anew. A server that has no
+/// answer yet says that it would join or that it follows, and no more.
+pub const UNHEARD_MESSAGES_MAX: usize = 256;
 /// Znodes proposed for reaping by one sweep.
 pub const REAP_BATCH_MAX: usize = 10_000;

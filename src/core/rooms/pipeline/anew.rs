@@ -7,8 +7,9 @@
 //! the member looks for a leader. Under that leader's reign the requests find out what became of
 //! them, by the same path as after any election.
 
-use super::{Effect, Input, Pipeline, PipelineSettings};
+use super::{Effect, Input, PeerMessage, Pipeline, PipelineSettings};
 use crate::rooms::Now;
+use crate::types::limits::UNHEARD_MESSAGES_MAX;
 use crate::types::{ServerId, Zxid};
 use crate::zab::io::{MemberInput, Timing};
 use crate::zab::member::Member;
@@ -132,6 +133,23 @@ impl Pipeline {
         self.drive(now, effects);
         for (from, messages) in core::mem::take(&mut self.unheard) {
             self.received(now, from, messages, effects);
+        }
+    }
+
+    /// Keeps what is said to the member that is still to be made. Whoever says more than it could
+    /// mean has its link made anew.
+    pub(super) fn hear_later(
+        &mut self,
+        from: ServerId,
+        messages: Vec<PeerMessage>,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.unheard.push((from, messages));
+        let of_its = self.unheard.iter().filter(|(peer, _)| *peer == from);
+        if of_its.map(|(_, messages)| messages.len()).sum::<usize>() > UNHEARD_MESSAGES_MAX {
+            self.unheard.retain(|(peer, _)| *peer != from);
+            self.muted.insert(from);
+            effects.push(Effect::Disconnect(from));
         }
     }
 

@@ -107,7 +107,7 @@ impl Machine for Pipeline {
         match input {
             Input::Received(from, _) if self.muted.contains(&from) => {}
             Input::Received(from, messages) if self.is_restoring => {
-                self.unheard.push((from, messages));
+                self.hear_later(from, messages, effects);
             }
             input if self.is_restoring && rests_on_a_member(&input) => {}
             Input::Start => self.member.start(&mut self.scratch),

@@ -2,6 +2,7 @@
 //! Sessions that move are told of in `moves`.
 
 use super::*;
+use crate::types::limits::UNHEARD_MESSAGES_MAX;
 
 mod moves;
 
@@ -231,6 +232,33 @@ fn a_follower_that_has_not_heard_of_its_new_link_is_not_listened_to() {
     trio.settle();
     assert_eq!(trio.answered, [(one, 1, true), (one, 2, true)]);
     assert_eq!(trio.applied[&one].len(), 2);
+}
+
+/// While its pipeline begins anew, another server says more to it than a server could mean.
+#[test]
+fn what_cannot_be_listened_to_yet_is_kept_up_to_a_limit() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    let (one, three) = (ServerId(1), ServerId(3));
+    trio.panics(1);
+    assert!(trio.step());
+    trio.inbox.clear();
+    trio.give(1, Input::LinkDown(three));
+    let talk =
+        || Input::Received(three, vec![PeerMessage::Zab(Message::Leave { epoch: Epoch(1) })]);
+    (0..UNHEARD_MESSAGES_MAX).for_each(|_| trio.give(1, talk()));
+    trio.settle();
+    assert!(trio.inbox.is_empty());
+    trio.give(1, talk());
+    assert!(trio.step());
+    let broken = |(to, input): &(ServerId, Input)| match input {
+        Input::LinkDown(peer) => (to.0, peer.0) == (3, 1),
+        _ => false,
+    };
+    assert!(trio.inbox.iter().any(broken));
+    // What still comes by that link is not kept either.
+    let server = &trio.servers[&one];
+    assert!(server.muted.contains(&three) && server.unheard.is_empty());
 }
 
 /// A leader vouched for a sync behind a write that only it had logged, and is lost with it. The
