@@ -6,7 +6,7 @@ use crate::serve::ServeError;
 use crate::settings::Settings;
 use ostler_core::log::snapshot::Reader;
 use ostler_core::log::{Log, LogError, LogSettings, Recovered};
-use ostler_core::rooms::rebuilding::Replay;
+use ostler_core::rooms::rebuilding::catch_up;
 use ostler_core::tree::{Loader, Rules, Tree};
 use ostler_core::types::Zxid;
 use ostler_core::zab;
@@ -35,27 +35,18 @@ pub(crate) fn recover(settings: &Settings, logger: &Logger) -> Result<Recovery, 
     report(&recovered, logger);
     let mut measures = Measures::default();
     let loading = Instant::now();
-    let mut tree = load(&disk, recovered.snapshot, settings)?;
+    let snapshot = recovered.snapshot;
+    let mut tree = load(&disk, snapshot, settings)?;
     measures.snapshot_load_us.observe(micros(loading.elapsed()));
     let replaying = Instant::now();
-    // What may not be committed has no place in the tree, unless this server decides alone.
-    let committed =
-        if settings.ensemble.is_some() { recovered.committed } else { recovered.last_zxid };
-    let (replayed, time_ms) = replay(&mut log, &mut tree, committed)?;
+    let (mut replayed, alone) = (0, settings.ensemble.is_none());
+    let recovered = catch_up(&mut log, &recovered, &mut tree, alone, &mut |_| replayed += 1)?;
     measures.replay_us.observe(micros(replaying.elapsed()));
     measures.replayed.observe(replayed);
     measures.recovery_us.observe(micros(started.elapsed()));
     info!(logger, "recovered"; "zxid" => %tree.last_applied(), "znodes" => tree.znode_count(),
-        "snapshot" => recovered.snapshot.map(|zxid| zxid.to_string()), "replayed" => replayed,
+        "snapshot" => snapshot.map(|zxid| zxid.to_string()), "replayed" => replayed,
         "ms" => started.elapsed().as_millis());
-    let recovered = zab::Recovered {
-        accepted: recovered.accepted,
-        current: recovered.current,
-        last: recovered.last_zxid,
-        time_ms,
-        committed,
-        delivered: tree.last_applied(),
-    };
     Ok(Recovery { log, disk, tree, replayed, recovered, measures })
 }
 
@@ -97,29 +88,6 @@ pub(crate) fn load(
         loader.feed(&chunk).map_err(contradiction)?;
     }
     loader.finish(zxid).map_err(contradiction)
-}
-
-/// Applies what is committed; returns how many transactions that were, and the time of the last
-/// one in the log.
-fn replay(
-    log: &mut Log<DirectoryDisk>,
-    tree: &mut Tree,
-    committed: Zxid,
-) -> Result<(u64, i64), LogError> {
-    // Of what a snapshot holds, only it knows the time.
-    let (mut replayed, mut last_ms) = (0, tree.time_ms());
-    let mut applied = Replay::default();
-    let after = tree.last_applied();
-    log.replay(after, &mut |entry| {
-        last_ms = last_ms.max(entry.time_ms);
-        if entry.zxid > committed {
-            return Ok(());
-        }
-        applied.entry(tree, entry)?;
-        replayed += 1;
-        Ok(())
-    })?;
-    Ok((replayed, last_ms))
 }
 
 /// Random bytes of the system.

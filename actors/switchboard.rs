@@ -4,44 +4,9 @@
 
 use crate::supervisor::Deliver;
 use actix::Recipient;
-use bytes::Bytes;
+use ostler_core::rooms::snapshot_writer::SnapshotWork;
 use ostler_core::rooms::{log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout};
-use ostler_core::types::{ServerId, Zxid};
-use ostler_core::zab::History;
 use std::sync::{Arc, OnceLock};
-
-/// What the snapshot writer is told.
-pub(crate) enum SnapshotWork {
-    /// A snapshot begins that is exact at this zxid.
-    Begin(Zxid),
-    /// Its next slice.
-    Slice(Vec<u8>),
-    /// It is complete.
-    End,
-    /// There will be no more of it.
-    Abandon,
-    /// Find the newest snapshot for this learner and read its first piece.
-    Open(ServerId),
-    /// Read the next piece for this learner.
-    Read(ServerId),
-    /// This learner needs no more.
-    Close(ServerId),
-    /// A leader is going to send a snapshot that is exact at this zxid.
-    Receive(Zxid),
-    /// Its next piece.
-    Received {
-        /// The content.
-        bytes: Bytes,
-        /// Whether it is complete with this one.
-        last: bool,
-    },
-    /// Load the snapshot at this zxid into a new tree.
-    Load(Zxid),
-    /// Make the tree as it was at this zxid.
-    Rebuild(Zxid),
-    /// For that, what the log has behind the snapshot it began with.
-    Replay(History),
-}
 
 /// Addresses of all rooms.
 #[derive(Default)]

@@ -1,9 +1,10 @@
 //! The log writer's part: real bytes to the disk, and syncs that take their time.
 
 use crate::plan::Promise;
-use crate::server::{Name, SnapshotWork};
+use crate::server::Name;
 use crate::world::{Due, Timer, World};
 use ostler_core::log::LogError;
+use ostler_core::rooms::snapshot_writer::SnapshotWork;
 use ostler_core::rooms::{log_writer, pipeline};
 use ostler_core::types::Zxid;
 use ostler_core::zab::{HISTORY_CHUNK_BYTES, HistoryReader};

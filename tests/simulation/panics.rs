@@ -1,11 +1,12 @@
 //! Rooms that panic one by one, and what comes after them: as in production, where the factories of
 //! tenants do the same with the same parts of core.
 
-use crate::server::{self, Name, Planned, Post, Room, Rooms, SnapshotDesk, SnapshotWork};
+use crate::server::{self, Name, Planned, Post, Room, Rooms, SnapshotDesk};
 use crate::world::World;
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot::remove_unfinished;
 use ostler_core::rooms::log_writer::LogWriter;
+use ostler_core::rooms::snapshot_writer::SnapshotWork;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::rooms::unproven::Beginning;
 use ostler_core::rooms::{Machine, pipeline, session_sweeper, tree_store};
@@ -152,7 +153,7 @@ impl World {
                 self.tell_pipeline(server, pipeline::Input::SnapshotUnreadable(learner));
             }
             Some(SnapshotWork::Load(zxid)) => inbox.push_front(SnapshotWork::Load(zxid)),
-            Some(SnapshotWork::Receive(_) | SnapshotWork::Received(..)) => was_receiving = true,
+            Some(SnapshotWork::Receive(_) | SnapshotWork::Received { .. }) => was_receiving = true,
             Some(
                 SnapshotWork::Begin(_)
                 | SnapshotWork::Slice(_)
@@ -244,7 +245,7 @@ impl World {
             | SnapshotWork::Read(_)
             | SnapshotWork::Close(_)
             | SnapshotWork::Receive(_)
-            | SnapshotWork::Received(..)
+            | SnapshotWork::Received { .. }
             | SnapshotWork::Load(_)
             | SnapshotWork::Rebuild(_)
             | SnapshotWork::Replay(_) => false,

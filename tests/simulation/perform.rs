@@ -3,10 +3,11 @@
 
 use crate::audit;
 use crate::plan::Promise;
-use crate::server::{self, Name, Post, Rooms, SnapshotWork};
+use crate::server::{self, Name, Post, Rooms};
 use crate::world::{Due, Timer, World};
 use bytes::Bytes;
 use ostler_core::rooms::pipeline::{CommittedBody, PeerMessage};
+use ostler_core::rooms::snapshot_writer::SnapshotWork;
 use ostler_core::rooms::tree_store::View;
 use ostler_core::rooms::{log_writer, peer, pipeline, session_sweeper, tree_store, watch_fanout};
 use ostler_core::tree::Tree;
@@ -246,7 +247,7 @@ impl World {
                 self.tell_snapshot(server, SnapshotWork::Receive(zxid));
             }
             pipeline::Effect::WriteSnapshot { bytes, last } => {
-                self.tell_snapshot(server, SnapshotWork::Received(bytes.to_vec(), last));
+                self.tell_snapshot(server, SnapshotWork::Received { bytes, last });
             }
             pipeline::Effect::Restate => self.tell_log(server, log_writer::Input::Restate),
             pipeline::Effect::Halt(reason) => panic!("server {server} halts: {reason}"),

@@ -6,13 +6,14 @@ use crate::panics::Moment;
 use crate::plan::Plan;
 use ostler_core::log::snapshot::{Reader, Writer};
 use ostler_core::log::transfer::{Sink, Source};
-use ostler_core::log::{Log, LogError, LogSettings};
+use ostler_core::log::{Entry, Log, LogError, LogSettings};
 use ostler_core::rooms::connection::Connection;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
 use ostler_core::rooms::pipeline::{Pipeline, PipelineSettings};
-use ostler_core::rooms::rebuilding::{Rebuilding, Replay};
+use ostler_core::rooms::rebuilding::{Rebuilding, catch_up};
 use ostler_core::rooms::session_sweeper::{self, SessionSweeper};
+use ostler_core::rooms::snapshot_writer::SnapshotWork;
 use ostler_core::rooms::tree_store::{Attached, Schedule, TreeStore, View};
 use ostler_core::rooms::unproven::Unproven;
 use ostler_core::rooms::watch_fanout::{Parcel, WatchFanout};
@@ -20,7 +21,7 @@ use ostler_core::rooms::{Machine, Now};
 use ostler_core::tree::{Loader, Rules, Tree};
 use ostler_core::types::{ConnectionId, ServerId, SessionId, Zxid};
 use ostler_core::zab::quorum::Membership;
-use ostler_core::zab::{History, Proposal, Recovered};
+use ostler_core::zab::{Proposal, Recovered};
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::resume_unwind;
@@ -142,22 +143,6 @@ impl View for Shown {
     fn show(&self) {
         self.0.is_shown.set(true);
     }
-}
-
-/// What the snapshot writer is told.
-pub(crate) enum SnapshotWork {
-    Begin(Zxid),
-    Slice(Vec<u8>),
-    End,
-    Abandon,
-    Open(ServerId),
-    Read(ServerId),
-    Close(ServerId),
-    Receive(Zxid),
-    Received(Vec<u8>, bool),
-    Load(Zxid),
-    Rebuild(Zxid),
-    Replay(History),
 }
 
 /// The snapshot writer's files.
@@ -302,17 +287,9 @@ pub(crate) fn recover(
 ) -> Result<Recovery, LogError> {
     let (mut log, found) = open(disk.share(), plan, id)?;
     let mut tree = load(disk, found.snapshot)?;
-    let is_alone = plan.servers() == 1;
-    let committed = if is_alone { found.last_zxid } else { found.committed };
-    let (replayed, time_ms) = replay(&mut log, &mut tree, committed)?;
-    let recovered = Recovered {
-        accepted: found.accepted,
-        current: found.current,
-        last: found.last_zxid,
-        time_ms,
-        committed,
-        delivered: tree.last_applied(),
-    };
+    let (mut replayed, is_alone) = (Vec::new(), plan.servers() == 1);
+    let mut each = |entry: Entry<'_>| replayed.push(entry.to_proposal());
+    let recovered = catch_up(&mut log, &found, &mut tree, is_alone, &mut each)?;
     let pipeline = pipeline(plan, id, membership, recovered, first_serial);
     let view = Shown::new(tree);
     let store = tree_store(plan, &view, replayed.len() as u64);
@@ -406,24 +383,4 @@ pub(crate) fn load(disk: &SharedDisk, snapshot: Option<Zxid>) -> Result<Tree, Lo
         loader.feed(&chunk).unwrap_or_else(|e| panic!("the snapshot at {zxid}: {e}"));
     }
     Ok(loader.finish(zxid).unwrap_or_else(|e| panic!("the snapshot at {zxid}: {e}")))
-}
-
-fn replay(
-    log: &mut Log<SharedDisk>,
-    tree: &mut Tree,
-    committed: Zxid,
-) -> Result<(Vec<Proposal>, i64), LogError> {
-    let (mut replayed, mut last_ms) = (Vec::new(), tree.time_ms());
-    let mut applied = Replay::default();
-    let after = tree.last_applied();
-    log.replay(after, &mut |entry| {
-        last_ms = last_ms.max(entry.time_ms);
-        if entry.zxid > committed {
-            return Ok(());
-        }
-        applied.entry(tree, entry)?;
-        replayed.push(entry.to_proposal());
-        Ok(())
-    })?;
-    Ok((replayed, last_ms))
 }

@@ -1,11 +1,12 @@
 //! The snapshot writer's work: files, and nothing decided.
 
-use crate::server::{SnapshotWork, load};
+use crate::server::load;
 use crate::world::World;
 use ostler_core::log::LogError;
 use ostler_core::log::snapshot::{self, Writer};
 use ostler_core::log::transfer::{Sink, Source};
 use ostler_core::rooms::rebuilding::{Piece, Rebuilding};
+use ostler_core::rooms::snapshot_writer::SnapshotWork;
 use ostler_core::rooms::{log_writer, pipeline, tree_store};
 use ostler_core::types::{ServerId, Zxid};
 use ostler_core::zab::{History, HistoryReader};
@@ -34,7 +35,7 @@ impl World {
                     Err(error) => self.snapshot_failed(server, &error),
                 }
             }
-            SnapshotWork::Received(bytes, last) => self.write_sink(server, &bytes, last),
+            SnapshotWork::Received { bytes, last } => self.write_sink(server, &bytes, last),
             SnapshotWork::Load(zxid) => match load(&self.servers[server].disk, Some(zxid)) {
                 Ok(tree) => {
                     self.tell_tree(server, tree_store::Input::Replaced(Box::new(tree)));
@@ -201,7 +202,7 @@ impl World {
             | SnapshotWork::Read(_)
             | SnapshotWork::Close(_)
             | SnapshotWork::Receive(_)
-            | SnapshotWork::Received(..)
+            | SnapshotWork::Received { .. }
             | SnapshotWork::Load(_)
             | SnapshotWork::Rebuild(_)
             | SnapshotWork::Replay(_) => unreachable!("no part of taking a snapshot"),

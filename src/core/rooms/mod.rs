@@ -16,6 +16,7 @@ pub mod pipeline;
 mod quota_warnings;
 pub mod rebuilding;
 pub mod session_sweeper;
+pub mod snapshot_writer;
 #[cfg(test)]
 mod stage_test;
 pub mod tree_store;

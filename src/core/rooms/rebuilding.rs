@@ -1,14 +1,14 @@
 //! A tree that is made anew as it was at some zxid, from a snapshot and the log behind it: what of
 //! the log is applied, and what is read next.
 //!
-//! Files are not known here. Whoever makes the tree (the snapshot writer's room, and a start as far
-//! as [`Replay`] goes) loads the snapshot, and has the log read piece by piece.
+//! Files are not known here. Whoever makes the tree loads the snapshot: the snapshot writer's room,
+//! which has the log read piece by piece, and a start, which reads it at once ([`catch_up`]).
 
-use crate::log::{Disk, Entry, LogError, snapshot};
+use crate::log::{self, Disk, Entry, Log, LogError, snapshot};
 use crate::tree::{Effects, Tree, Txn};
 use crate::types::Zxid;
 use crate::wire::txn::{self, KnownIds};
-use crate::zab::History;
+use crate::zab::{self, History};
 use alloc::boxed::Box;
 use alloc::string::ToString;
 
@@ -37,6 +37,42 @@ impl Replay {
         self.effects.clear();
         Ok(())
     }
+}
+
+/// Brings the tree of a snapshot to what is committed of the log behind it, at a start, and tells
+/// `each` of what was applied. What may not be committed has no place in the tree, unless this
+/// server `decides_alone`.
+///
+/// # Errors
+/// What the log cannot be read for, or an entry that is none of ours.
+pub fn catch_up<D: Disk>(
+    log: &mut Log<D>,
+    found: &log::Recovered,
+    tree: &mut Tree,
+    decides_alone: bool,
+    each: &mut dyn FnMut(Entry<'_>),
+) -> Result<zab::Recovered, LogError> {
+    let committed = if decides_alone { found.last_zxid } else { found.committed };
+    let mut replay = Replay::default();
+    // Of what a snapshot holds, only it knows the time.
+    let mut time_ms = tree.time_ms();
+    log.replay(tree.last_applied(), &mut |entry| {
+        time_ms = time_ms.max(entry.time_ms);
+        if entry.zxid > committed {
+            return Ok(());
+        }
+        replay.entry(tree, entry)?;
+        each(entry);
+        Ok(())
+    })?;
+    Ok(zab::Recovered {
+        accepted: found.accepted,
+        current: found.current,
+        last: found.last_zxid,
+        time_ms,
+        committed,
+        delivered: tree.last_applied(),
+    })
 }
 
 /// See the module.
