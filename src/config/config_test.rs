@@ -171,6 +171,16 @@ fn a_wrong_value_of_zoo_cfg_names_line_key_and_remedy() {
 }
 
 #[test]
+fn a_negative_number_of_zoo_cfg_is_zero_where_there_is_a_zero() {
+    assert_eq!(
+        loaded("zoo.cfg", "dataDir=/d\nmaxClientCnxns=-1").settings.connections_per_ip_max,
+        0
+    );
+    let problem = refused("zoo.cfg", "dataDir=/d\nglobalOutstandingLimit=-4");
+    assert!(problem.contains("zoo.cfg:2: globalOutstandingLimit") && problem.contains("`-4`"));
+}
+
+#[test]
 fn a_wrong_value_of_ours_names_its_line() {
     let told = refused("my.toml", "[session]\ntick_ms = \"soon\"\n");
     assert!(told.starts_with("my.toml:2: session.tick_ms: `soon` does not fit"), "{told}");

@@ -89,6 +89,11 @@ pub(crate) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
 }
 
+/// Whether this key is a number that may be zero.
+pub(crate) fn takes_zero(name: &str) -> bool {
+    find(name).is_some_and(|key| matches!(key.kind, Kind::Number(least, _) if least <= 0))
+}
+
 /// What to do about a key of ours that does not exist, in a file.
 pub(crate) fn remedy_for_unknown(name: &str) -> String {
     remedy_for_unknown_written(name, str::to_owned)

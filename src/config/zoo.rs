@@ -113,7 +113,7 @@ fn set(
     fate: Fate,
 ) -> Fate {
     let place_and_key = format!("{place}: {}", property.key);
-    match converted(&property.value, convert) {
+    match converted(&property.value, convert, target) {
         Ok(Some(value)) => layer.set(target, &place_and_key, value),
         Ok(None) => {}
         Err(expected) => {
@@ -128,9 +128,17 @@ fn set(
 
 /// The value in our terms; `None` when the line asks for the default; `Err` with what was
 /// expected instead.
-fn converted(value: &str, convert: Convert) -> Result<Option<ValueKind>, &'static str> {
+fn converted(
+    value: &str,
+    convert: Convert,
+    target: &str,
+) -> Result<Option<ValueKind>, &'static str> {
     Ok(Some(match convert {
-        Convert::Number => ValueKind::I64(number(value)?.max(0)),
+        // ZooKeeper takes what is negative for zero, wherever zero means anything.
+        Convert::Number => match number(value)? {
+            below if below < 0 && keys::takes_zero(target) => ValueKind::I64(0),
+            number => ValueKind::I64(number),
+        },
         Convert::Kib => match number(value)? {
             kib if kib > 0 => ValueKind::I64(kib.saturating_mul(1024)),
             _ => return Ok(None),
