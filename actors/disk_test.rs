@@ -154,3 +154,22 @@ fn a_full_device_is_an_error_that_says_so() -> Checked {
     assert!(error.to_string().contains("free some space"), "{error}");
     Ok(())
 }
+
+#[test]
+fn a_long_file_that_is_removed_is_gone_at_once_and_whole_under_its_other_names() -> Checked {
+    let root = tempfile::tempdir()?;
+    let mut disk = disk(root.path());
+    let content = vec![7; 5 << 20];
+    disk.create("snapshot.long")?;
+    disk.write_at("snapshot.long", 0, &content)?;
+    // As whoever copies a data directory by links has it.
+    fs::hard_link(root.path().join("snapshot.long"), root.path().join("copy"))?;
+    disk.remove("snapshot.long")?;
+    assert_eq!(disk.list()?, ["copy"]);
+    let missing = disk.remove("snapshot.long").expect_err("it is removed");
+    assert_eq!(missing.fault, Fault::Missing);
+    disk.create("snapshot.long")?;
+    assert_eq!(disk.length("snapshot.long")?, 0, "the name is free");
+    assert_eq!(fs::read(root.path().join("copy"))?, content);
+    Ok(())
+}

@@ -12,12 +12,17 @@ use alloc::string::String;
 /// system's cache, and a sync of a few bytes costs by the size of the page they lie in: a third
 /// more with 4 MiB at a time.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
-/// The least and the most by which a segment grows on the way of a batch, in bytes.
+/// A batch of this length, in bytes, or a longer one, that finds the segment full, lengthens it by
+/// itself. A sync then has to write the file's new length too, which takes 50 µs more; but to
+/// write so much in zeros first takes as long, and each byte twice.
+const WRITTEN_ONCE_BYTES: u64 = 32 << 10;
+/// The least by which a segment grows for a shorter one, in bytes.
 const GROWTH_BYTES_MIN: u64 = ZEROS.len() as u64;
-const GROWTH_BYTES_MAX: u64 = 4 << 20;
-/// A segment grows by so many times the batch that found it full, so that few batches of a steady
-/// load do, and a lone small one does not wait for megabytes.
+/// It grows by so many times that batch, so that few batches of a steady load do, and a lone small
+/// one does not wait for megabytes.
 const GROWTH_BATCHES: u64 = 16;
+/// A file that is longer than a segment by more than this, in bytes, does not become the next one.
+const SPARE_BYTES_OVER_MAX: u64 = 4 << 20;
 /// Room that a new segment has, and that an idle log keeps ready, in bytes.
 const READY_BYTES: u64 = 1 << 20;
 
@@ -57,7 +62,7 @@ impl Spare {
         segment_bytes: u64,
     ) -> Result<Option<Self>, DiskError> {
         let bytes = disk.length(segment)?;
-        if bytes > whole_blocks(segment_bytes) + GROWTH_BYTES_MAX {
+        if bytes > whole_blocks(segment_bytes) + SPARE_BYTES_OVER_MAX {
             return Ok(None);
         }
         let file = unfinished(segment);
@@ -133,7 +138,14 @@ impl Tail {
         if end <= self.allocated {
             return Ok(());
         }
-        let step = (GROWTH_BATCHES * batch).clamp(GROWTH_BYTES_MIN, GROWTH_BYTES_MAX);
+        if batch >= WRITTEN_ONCE_BYTES {
+            let until = whole_blocks(end);
+            write_zeros(disk, &self.name, self.position + batch, until)?;
+            // The batch comes in between, and its sync is theirs.
+            self.allocated = until;
+            return Ok(());
+        }
+        let step = (GROWTH_BATCHES * batch).max(GROWTH_BYTES_MIN);
         let step = whole_blocks(step.min(segment_bytes));
         self.grow(disk, self.allocated + (end - self.allocated).next_multiple_of(step))
     }

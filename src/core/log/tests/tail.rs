@@ -230,5 +230,56 @@ fn segments_are_filled_piece_by_piece_and_by_more_for_larger_batches() {
     };
     assert_eq!(grown(&mut log, 100), 64 << 10);
     assert_eq!(grown(&mut log, 30 << 10), (16 * ((30 << 10) + 88u64)).next_multiple_of(512));
-    assert_eq!(grown(&mut log, 1 << 20), 4 << 20);
+}
+
+/// The bytes of a large batch are written once: not as zeros before.
+#[test]
+fn a_large_batch_lengthens_its_segment_itself_and_leaves_room_for_a_mark() {
+    let settings = LogSettings { segment_bytes: 8 << 20, ..settings() };
+    let filler = vec![1; 40 << 10];
+    let mut disk = MemDisk::new(1);
+    let (mut log, _) = Log::open(&mut disk, settings).unwrap();
+    let mut last = 0;
+    while log.tail.position < 2 << 20 {
+        let full = log.tail.allocated;
+        last += 1;
+        log.append(entry(last, &filler)).unwrap();
+        // There is no other sync than the batch's own.
+        log.disk().fail_after(1, Some("sync"), Fault::Broken);
+        log.sync().unwrap();
+        assert!(log.disk().heal(), "more than one sync");
+        let end = log.tail.position;
+        let room = (end + record::HEADER_BYTES as u64).next_multiple_of(512);
+        assert_eq!(log.tail.allocated, room.max(full));
+        assert_eq!(log.disk().length(FIRST).unwrap(), log.tail.allocated);
+    }
+}
+
+#[test]
+fn a_large_batch_that_was_torn_while_it_lengthened_its_segment_is_cut() {
+    let settings = LogSettings { segment_bytes: 8 << 20, ..settings() };
+    let filler = vec![1; 40 << 10];
+    for (seed, calls) in (0..40).flat_map(|seed| [(seed, 0), (seed, 1)]) {
+        let mut disk = MemDisk::new(seed);
+        let (mut log, _) = Log::open(&mut disk, settings).unwrap();
+        let mut last = 0;
+        while log.tail.position < 2 << 20 {
+            last += 1;
+            log.append(entry(last, &filler)).unwrap();
+            log.sync().unwrap();
+        }
+        log.append(entry(last + 1, &filler)).unwrap();
+        log.disk().fail_after(calls, Some("write"), Fault::Broken);
+        assert_eq!(log.sync().unwrap_err().exit_code(), 74);
+        drop(log);
+        disk.power_cut();
+        let (mut log, recovered) = Log::open(&mut disk, settings).unwrap();
+        assert_eq!(recovered.last_zxid, Zxid(last), "{seed}");
+        log.append(entry(last + 1, &filler)).unwrap();
+        log.sync().unwrap();
+        drop(log);
+        disk.power_cut();
+        let (_, recovered) = Log::open(&mut disk, settings).unwrap();
+        assert_eq!((recovered.last_zxid, recovered.tail_cut), (Zxid(last + 1), None), "{seed}");
+    }
 }
