@@ -61,6 +61,7 @@ pub(crate) async fn converse(
         unread: Vec::new(),
         unsent: Vec::new(),
         word: None,
+        kept_since: None,
         stalled: false,
         close: false,
         cut: false,
@@ -112,6 +113,8 @@ struct Talk {
     unread: Vec<u8>,
     unsent: Vec<u8>,
     word: Option<FourLetterWord>,
+    /// When the reads that the machine keeps were first offered.
+    kept_since: Option<Instant>,
     stalled: bool,
     close: bool,
     /// What would come next is lost: nothing that comes later may reach the client.
@@ -265,7 +268,7 @@ impl Talk {
     }
 
     fn offer(&mut self, bytes: &[u8]) -> usize {
-        let started = Instant::now();
+        let started = self.kept_since.take().unwrap_or_else(Instant::now);
         let view = self.hub.shared.view.clone();
         if self.machine.is_watching() {
             // First how far events have been posted, then what has been posted, and only then
@@ -279,6 +282,7 @@ impl Talk {
         let unsent = out.bytes.len();
         let consumed = self.machine.receive(bytes, &view, &mut out);
         self.ledger.took(&self.machine, started, &out, &out.bytes[unsent..]);
+        self.kept_since = self.machine.keeps_reads().then_some(started);
         self.perform(out);
         consumed
     }

@@ -103,7 +103,10 @@ impl Perform<Pipeline> for PipelineRoom {
 fn stamps(batch: &[Committed]) -> Vec<i64> {
     let times = batch.iter().filter_map(|committed| match &committed.body {
         CommittedBody::Txn(proposal) => Some(proposal.time_ms),
-        CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. } => None,
+        CommittedBody::Travel(_)
+        | CommittedBody::Vouched
+        | CommittedBody::Claim(_)
+        | CommittedBody::Attach { .. } => None,
     });
     times.collect()
 }

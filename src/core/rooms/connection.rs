@@ -5,7 +5,7 @@
 //! Otherwise everything travels the one FIFO through pipeline, tree store and fan-out, whose order
 //! is the order of the socket. So a write is never held back by a read before it, and no reply
 //! overtakes another. Auth packets stand outside that order, as in ZooKeeper. Linearizable reads
-//! all travel, unless this server is alone; one confirmation serves those that came together.
+//! are answered in place too, but only once a confirmation has come for them: see [`kept`].
 //!
 //! A connection that watches has one condition more, so that events come before data: the state
 //! it would be shown must not be newer than the events it has been handed. See
@@ -17,6 +17,7 @@
 mod bodies;
 mod flight;
 mod frames;
+mod kept;
 mod opening;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ use bodies::Bodies;
 use bytes::Bytes;
 use flight::Flight;
 use frames::Frames;
+use kept::Kept;
 
 /// What every connection of a server has to know.
 #[derive(Clone, Debug)]
@@ -106,6 +108,7 @@ pub struct Connection {
     sender: Arc<Sender>,
     fresh_password: [u8; 16],
     flight: Flight,
+    kept: Kept,
     /// Requests of the first frame offered that are dealt with already, the frame being longer
     /// than the output had room for.
     ahead: usize,
@@ -135,6 +138,7 @@ impl Connection {
             sender: Arc::new(sender),
             fresh_password,
             flight: Flight::default(),
+            kept: Kept::default(),
             ahead: 0,
             confirms_reads: false,
             once: None,
@@ -159,9 +163,9 @@ impl Connection {
         self.flight.count()
     }
 
-    /// Whether so much travels, by count or by bytes, that the socket is not to be read.
+    /// Whether so much travels or is kept, by count or by bytes, that the socket is not to be read.
     pub fn is_full(&self) -> bool {
-        self.flight.is_full()
+        self.flight.is_full() || self.kept.is_full()
     }
 
     /// Whether enough has come back for requests that were left over to be taken in.
@@ -205,6 +209,9 @@ impl Connection {
     /// So many of the requests that travel have been answered.
     pub fn answered(&mut self, requests: usize, out: &mut Output) {
         self.flight.land(requests);
+        if requests > 0 {
+            self.kept.landed();
+        }
         out.close |= self.in_flight() == 0 && matches!(self.phase, Phase::Closing);
     }
 
@@ -218,6 +225,9 @@ impl Connection {
     }
 
     fn requests<V: View>(&mut self, input: &[u8], view: &V, out: &mut Output) -> usize {
+        if self.kept.is_waiting() && self.keeps_more(input) {
+            return 0;
+        }
         let mut mended = Vec::new();
         let codec = self.sender.codec;
         let mut frames = Frames::cut(codec, input, self.door.frame_bytes_max, &mut mended);
@@ -228,7 +238,8 @@ impl Connection {
             let end = frames.end_within(served);
             self.ahead = served - end.requests;
             let left_over = served < frames.requests.len();
-            out.stalled |= left_over;
+            out.stalled |= left_over && !self.kept.is_waiting();
+            self.kept.stay(frames.end_within(usize::MAX).bytes - end.bytes);
             if left_over || !frames.broken {
                 return end.bytes;
             }
@@ -247,21 +258,26 @@ impl Connection {
         while let Some((first, others)) = rest.split_first() {
             if matches!(self.phase, Phase::Closing)
                 || out.bytes.len() >= CONNECTION_OUTPUT_BYTES_MAX
-                || self.is_full()
+                || self.flight.is_full()
             {
                 break;
             }
             if self.in_flight() == 0 {
-                let run = rest.iter().take_while(|(_, request, _)| self.is_local(request)).count();
+                let run = self.run_of_local(rest);
                 if run > 0
                     && let Some(answered) = self.answer_here(&rest[..run], view, out)
                 {
+                    self.kept.dealt_with(answered);
                     rest = &rest[answered..];
                     continue;
                 }
             }
+            if self.keeps(rest, out) {
+                break;
+            }
             bodies.expect(rest);
             self.admit(first, &mut items, &mut bodies, out);
+            self.kept.dealt_with(1);
             rest = others;
         }
         self.submit(items, out);
@@ -366,7 +382,7 @@ impl Connection {
             }
             Request::Read(read) => {
                 self.watching |= read.sets_watch();
-                if self.confirms_reads && !vouches(items) {
+                if self.confirms_reads && self.kept.vouched == 0 && !vouches(items) {
                     ItemBody::Confirm(bodies.copy(body))
                 } else {
                     ItemBody::Travel(bodies.copy(body))
@@ -420,22 +436,11 @@ impl Connection {
         self.sender.codec.encode_reply(xid, Zxid::ZERO, &reply, &mut out.bytes);
     }
 
-    /// Whether a request may be answered in place.
-    fn is_local(&self, request: &Request<'_>) -> bool {
-        match request {
-            Request::Read(read) => !read.sets_watch() && !self.confirms_reads,
-            Request::Ping
-            | Request::WhoAmI
-            | Request::Sasl(_)
-            | Request::Malformed
-            | Request::Unknown => true,
-            Request::Reconfig
-            | Request::Write(_)
-            | Request::Watch(_)
-            | Request::Sync(_)
-            | Request::Auth { .. }
-            | Request::CloseSession => false,
-        }
+    /// How many requests from the first on may be answered in place.
+    fn run_of_local(&self, requests: &[Decoded<'_>]) -> usize {
+        let vouched = if self.confirms_reads { self.kept.vouched } else { usize::MAX };
+        let numbered = requests.iter().enumerate();
+        numbered.take_while(|(at, (_, request, _))| is_local(request, *at < vouched)).count()
     }
 
     /// The payload of a client's write.
@@ -455,6 +460,24 @@ impl Connection {
         if !items.is_empty() {
             out.submissions.push(Submission { sender: self.sender.clone(), items });
         }
+    }
+}
+
+/// Whether a request may be answered in place, where reads may be.
+fn is_local(request: &Request<'_>, reads_are: bool) -> bool {
+    match request {
+        Request::Read(read) => reads_are && !read.sets_watch(),
+        Request::Ping
+        | Request::WhoAmI
+        | Request::Sasl(_)
+        | Request::Malformed
+        | Request::Unknown => true,
+        Request::Reconfig
+        | Request::Write(_)
+        | Request::Watch(_)
+        | Request::Sync(_)
+        | Request::Auth { .. }
+        | Request::CloseSession => false,
     }
 }
 

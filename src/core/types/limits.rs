@@ -23,6 +23,9 @@ pub const SNAPSHOT_SLICE_ZNODES: usize = 512;
 pub const CONNECTION_REQUESTS_IN_FLIGHT_MAX: usize = 1024;
 /// Bytes of one connection's requests that may be in flight behind its socket.
 pub const CONNECTION_BYTES_IN_FLIGHT_MAX: usize = 8 << 20;
+/// Bytes of linearizable reads that wait at one connection to be vouched for, beyond which its
+/// socket is not read.
+pub const CONNECTION_BYTES_KEPT_MAX: usize = 64 << 10;
 /// Writes of one session whose outcomes are kept for a client that sends them again.
 pub const RECALLED_WRITES_MAX: usize = CONNECTION_REQUESTS_IN_FLIGHT_MAX;
 /// Bytes of one session's outcomes that are kept, of one write however large. An outcome is at most

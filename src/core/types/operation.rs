@@ -174,4 +174,8 @@ impl Asked {
     /// What is counted of a connect request that opens a session.
     pub const SESSION: Self =
         Self { xid: Xid(0), operation: Operation::CreateSession, is_update: true, is_timed: true };
+
+    /// What a connection asks on its own account.
+    pub const NOTHING: Self =
+        Self { xid: Xid(0), operation: Operation::None, is_update: false, is_timed: false };
 }

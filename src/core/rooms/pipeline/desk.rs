@@ -23,6 +23,7 @@ use hashbrown::HashMap;
 pub(super) enum HeldBody {
     Write(Bytes),
     Confirm(Bytes),
+    Vouch,
     Claim(Claim),
     Attach { session: SessionId, timeout_ms: i32 },
 }
@@ -31,7 +32,7 @@ impl HeldBody {
     /// Whether it never has a place of its own in the history.
     fn is_confirmation(&self) -> bool {
         match self {
-            Self::Confirm(_) | Self::Claim(_) => true,
+            Self::Confirm(_) | Self::Vouch | Self::Claim(_) => true,
             Self::Write(_) | Self::Attach { .. } => false,
         }
     }
@@ -118,7 +119,10 @@ impl Desk {
                 let body = CommittedBody::Attach { session, timeout_ms };
                 out.push(Committed { sender: Some(sender), xid, body });
             }
-            HeldBody::Write(_) | HeldBody::Confirm(_) | HeldBody::Claim(_) => {
+            HeldBody::Write(_)
+            | HeldBody::Confirm(_)
+            | HeldBody::Vouch
+            | HeldBody::Claim(_) => {
                 out.push(Committed { sender: Some(sender), xid, body: txn });
             }
         }
@@ -210,6 +214,7 @@ impl Desk {
         let Some(Held { sender, xid, body, after }) = self.remove(serial) else { return };
         let body = match body {
             HeldBody::Confirm(frame) => CommittedBody::Travel(frame),
+            HeldBody::Vouch => CommittedBody::Vouched,
             HeldBody::Claim(claim) => CommittedBody::Claim(claim),
             HeldBody::Attach { session, timeout_ms } => {
                 CommittedBody::Attach { session, timeout_ms }
@@ -263,7 +268,7 @@ fn place(first: u64, serial: u64) -> usize {
 fn forwarded(serial: u64, sender: &Sender, body: &HeldBody) -> Forwarded {
     let body = match body {
         HeldBody::Write(payload) => ForwardedBody::Write(payload.clone()),
-        HeldBody::Confirm(_) | HeldBody::Claim(_) => ForwardedBody::Confirm,
+        HeldBody::Confirm(_) | HeldBody::Vouch | HeldBody::Claim(_) => ForwardedBody::Confirm,
         HeldBody::Attach { session, timeout_ms } => {
             ForwardedBody::Attach { session: *session, timeout_ms: *timeout_ms }
         }

@@ -383,6 +383,7 @@ impl Pipeline {
             let held = match body {
                 ItemBody::Write(payload) => HeldBody::Write(payload),
                 ItemBody::Confirm(frame) => HeldBody::Confirm(frame),
+                ItemBody::Vouch => HeldBody::Vouch,
                 ItemBody::Claim(claim) => HeldBody::Claim(claim),
                 ItemBody::Attach { session, timeout_ms } => {
                     HeldBody::Attach { session, timeout_ms }

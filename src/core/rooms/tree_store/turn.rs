@@ -86,9 +86,10 @@ pub(super) fn prefetch(tree: &Tree, together: &[Committed]) {
     if together.len() > 1 {
         tree.prefetch(together.iter().filter_map(|committed| match &committed.body {
             CommittedBody::Txn(proposal) => txn::path(&proposal.payload),
-            CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. } => {
-                None
-            }
+            CommittedBody::Travel(_)
+            | CommittedBody::Vouched
+            | CommittedBody::Claim(_)
+            | CommittedBody::Attach { .. } => None,
         }));
     }
 }
@@ -111,6 +112,9 @@ pub(super) fn act(
         (CommittedBody::Travel(frame), Some(sender)) => {
             travel(tree, frame, sender, watched, turn);
         }
+        (CommittedBody::Vouched, Some(sender)) => {
+            turn.reply_to(sender.connection);
+        }
         (CommittedBody::Claim(claim), Some(sender)) => {
             let judged = Attached::Judged(judge(tree, claim));
             turn.attached.push((sender.connection, judged));
@@ -119,7 +123,10 @@ pub(super) fn act(
             attach(tree, *session, *timeout_ms, sender.connection, turn);
         }
         (
-            CommittedBody::Travel(_) | CommittedBody::Claim(_) | CommittedBody::Attach { .. },
+            CommittedBody::Travel(_)
+            | CommittedBody::Vouched
+            | CommittedBody::Claim(_)
+            | CommittedBody::Attach { .. },
             None,
         ) => unreachable!("only connections send travellers"),
     }
