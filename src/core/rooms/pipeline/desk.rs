@@ -5,13 +5,16 @@
 //! ones of their connection. Whatever becomes of a leader, a request stays here until it is known
 //! to have happened, or is handed out again because it can no longer have.
 //!
+//! Connections that only want to be vouched for share what they ask: those that come while a
+//! question is under way wait for the next one, which the leader gets as this server's own.
+//!
 //! Who leads, and how a request gets there, is not known here.
 
 use super::relay::{Forwarded, ForwardedBody};
 use super::requests::{Claim, Committed, CommittedBody, Sender};
 use crate::types::{ConnectionId, SessionId, Xid, Zxid};
 use crate::zab::Proposal;
-use alloc::collections::{BTreeSet, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
@@ -61,6 +64,10 @@ pub(super) struct Desk {
     reaching: BTreeSet<(Zxid, u64)>,
     /// Requests other than writes under way.
     confirmations: usize,
+    /// Questions under way, each known by the number of the first of those it is asked for.
+    shared: BTreeMap<u64, Vec<u64>>,
+    /// Those that came since.
+    gathered: Vec<u64>,
 }
 
 impl Desk {
@@ -72,6 +79,8 @@ impl Desk {
             lanes: HashMap::with_hasher(FixedState::default()),
             reaching: BTreeSet::new(),
             confirmations: 0,
+            shared: BTreeMap::new(),
+            gathered: Vec::new(),
         }
     }
 
@@ -80,15 +89,33 @@ impl Desk {
         self.slots.len()
     }
 
-    /// Takes in a request and says what the leader is to be told.
-    pub(super) fn hold(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> Forwarded {
+    /// Takes in a request and says what the leader is to be told, if it is to be told now.
+    pub(super) fn hold(
+        &mut self,
+        sender: &Arc<Sender>,
+        xid: Xid,
+        body: HeldBody,
+    ) -> Option<Forwarded> {
         let serial = self.first + self.slots.len() as u64;
         let forwarded = forwarded(serial, sender, &body);
         self.confirmations += usize::from(body.is_confirmation());
         self.lanes.insert(sender.connection, serial);
         let held = Held { sender: sender.clone(), xid, body, after: Vec::new() };
         self.slots.push_back(Some(held));
+        if forwarded.is_none() {
+            self.gathered.push(serial);
+            return if self.shared.is_empty() { self.ask_for_gathered() } else { None };
+        }
         forwarded
+    }
+
+    /// The question that those who have gathered share.
+    fn ask_for_gathered(&mut self) -> Option<Forwarded> {
+        let serial = *self.gathered.first()?;
+        self.shared.insert(serial, core::mem::take(&mut self.gathered));
+        // The server's own: which session asks makes no difference to the answer.
+        let (session, connection) = (SessionId::NONE, ConnectionId(0));
+        Some(Forwarded { serial, session, connection, body: ForwardedBody::Confirm })
     }
 
     /// Takes in a request that needs only its turn; gives it back if that is now.
@@ -103,10 +130,7 @@ impl Desk {
     /// for it alone. Proposals of an earlier life of this server are nobody's.
     pub(super) fn deliver(&mut self, proposal: Proposal, out: &mut Vec<Committed>) {
         let serial = proposal.origin.serial;
-        let known = serial.checked_sub(self.first).is_some_and(|at| {
-            usize::try_from(at).is_ok_and(|at| matches!(self.slots.get(at), Some(Some(_))))
-        });
-        if !known {
+        if !self.is_held(serial) {
             out.push(Committed { sender: None, xid: Xid(0), body: CommittedBody::Txn(proposal) });
             return;
         }
@@ -129,19 +153,24 @@ impl Desk {
         out.extend(after);
     }
 
-    /// The leader vouches for a state that has `target`; `reached` is what was delivered.
+    /// The leader vouches for a state that has `target`; `reached` is what was delivered. Returns
+    /// what it is to be asked next.
     pub(super) fn confirmed(
         &mut self,
         serial: u64,
         target: Zxid,
         reached: Zxid,
         out: &mut Vec<Committed>,
-    ) {
-        if target <= reached {
-            self.finish(serial, out);
-        } else if serial >= self.first {
-            self.reaching.insert((target, serial));
+    ) -> Option<Forwarded> {
+        let shared = self.shared.remove(&serial);
+        for serial in shared.as_deref().unwrap_or(&[serial]) {
+            if target <= reached {
+                self.finish(*serial, out);
+            } else if self.is_held(*serial) {
+                self.reaching.insert((target, *serial));
+            }
         }
+        shared.and_then(|_| self.ask_for_gathered())
     }
 
     /// The leader that vouched is none any more: what it vouched for may never come to be, nor what
@@ -197,6 +226,8 @@ impl Desk {
         let connections: BTreeSet<_> = held.map(|held| held.sender.connection).collect();
         self.lanes.clear();
         self.reaching.clear();
+        self.shared.clear();
+        self.gathered.clear();
         self.confirmations = 0;
         connections.into_iter().collect()
     }
@@ -204,9 +235,24 @@ impl Desk {
     /// Everything under way, for a new leader, in order, what an earlier leader vouched for too.
     pub(super) fn again(&mut self) -> Vec<Forwarded> {
         self.forget_vouchers();
+        self.shared.clear();
+        self.gathered.clear();
+        let mut all = Vec::new();
         let numbered = self.slots.iter().zip(self.first..);
-        let held = numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?)));
-        held.map(|(serial, held)| forwarded(serial, &held.sender, &held.body)).collect()
+        for (serial, held) in numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?))) {
+            match forwarded(serial, &held.sender, &held.body) {
+                Some(forwarded) => all.push(forwarded),
+                None => self.gathered.push(serial),
+            }
+        }
+        all.extend(self.ask_for_gathered());
+        all
+    }
+
+    fn is_held(&self, serial: u64) -> bool {
+        serial.checked_sub(self.first).is_some_and(|at| {
+            usize::try_from(at).is_ok_and(|at| matches!(self.slots.get(at), Some(Some(_))))
+        })
     }
 
     /// Done without a transaction of its own.
@@ -265,13 +311,15 @@ fn place(first: u64, serial: u64) -> usize {
     usize::try_from(serial - first).expect("a desk holds fewer requests than memory has bytes")
 }
 
-fn forwarded(serial: u64, sender: &Sender, body: &HeldBody) -> Forwarded {
+/// What the leader is told of one request, unless it has a part in what others ask too.
+fn forwarded(serial: u64, sender: &Sender, body: &HeldBody) -> Option<Forwarded> {
     let body = match body {
         HeldBody::Write(payload) => ForwardedBody::Write(payload.clone()),
-        HeldBody::Confirm(_) | HeldBody::Vouch | HeldBody::Claim(_) => ForwardedBody::Confirm,
+        HeldBody::Confirm(_) | HeldBody::Claim(_) => ForwardedBody::Confirm,
+        HeldBody::Vouch => return None,
         HeldBody::Attach { session, timeout_ms } => {
             ForwardedBody::Attach { session: *session, timeout_ms: *timeout_ms }
         }
     };
-    Forwarded { serial, session: sender.session, connection: sender.connection, body }
+    Some(Forwarded { serial, session: sender.session, connection: sender.connection, body })
 }

@@ -395,7 +395,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            forwarded.push(self.desk.hold(&sender, xid, held));
+            forwarded.extend(self.desk.hold(&sender, xid, held));
         }
         forwarded
     }
@@ -475,7 +475,7 @@ impl Pipeline {
             }
             Relay::Touched(sessions) if from_learner => effects.push(Effect::Touch(sessions)),
             Relay::Confirmed { serial, target } if from_leader => {
-                self.vouched_for(serial, target);
+                self.vouched_for(serial, target, effects);
             }
             Relay::Moved { serial } if from_leader => self.abandon(serial, effects),
             Relay::Kick(connections) if from_leader => effects.push(Effect::Kick(connections)),

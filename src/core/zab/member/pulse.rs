@@ -1,7 +1,8 @@
 //! Heartbeats: whether a quorum still follows this leader, and proof of it for reads.
 //!
 //! A round is one `Ping` to every learner. Its echoes prove that the learners followed this
-//! leader at some moment after the round began, which is all that any check here rests on.
+//! leader at some moment after the round began, which is all that any check here rests on. A
+//! learner that asks for proof gives some itself: it followed this leader when it asked.
 
 use super::ground::{Effects, Ground};
 use super::leader::{Leader, Peer, Phase};
@@ -203,7 +204,7 @@ impl Leader {
         }
         let round = self.pulse.round + 1;
         let waiting = Waiting { token, target: ground.logged(), round };
-        if ground.electorate.decides_alone {
+        if self.is_proven_by(ground, asker) {
             out.push(waiting.confirmed());
             return;
         }
@@ -214,5 +215,13 @@ impl Leader {
         if !is_round_under_way {
             self.beat(ground, out);
         }
+    }
+    /// Whether it takes no more than this server and the one that asks. Whoever promised a later
+    /// epoch before the read came would have to be one of the two, yet one leads, and the other
+    /// followed when it asked, which it did after the read had come.
+    fn is_proven_by(&self, ground: &Ground, asker: ServerId) -> bool {
+        ground.electorate.decides_alone
+            || (self.peers.get(&asker).is_some_and(Peer::follows)
+                && ground.electorate.decide(ground.me, [asker].into_iter()))
     }
 }
