@@ -72,6 +72,7 @@ pub(crate) async fn converse(
     }
     let session = lane.session();
     hub.leave(id);
+    hub.ask();
     hub.shared.rooms.pipeline(pipeline::Input::Gone(session, id));
     hub.shared.rooms.watch_fanout(ostler_core::rooms::watch_fanout::Input::Closed(vec![id]));
 }
@@ -297,11 +298,15 @@ impl Talk {
 
     fn perform(&mut self, out: Output) {
         self.unsent = out.bytes;
+        if let Some(sender) = out.unvouched {
+            self.outstanding.add(1);
+            self.hub.ask_for(sender);
+        }
         for submission in out.submissions {
             if self.machine.session() != SessionId::NONE {
                 self.outstanding.add(submission.items.len());
             }
-            self.hub.shared.rooms.pipeline(pipeline::Input::Submit(submission));
+            self.hub.submit(submission);
         }
         self.close |= out.close;
         self.stalled |= out.stalled;

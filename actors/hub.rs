@@ -1,5 +1,5 @@
-//! What the connections of one arbiter share: the lanes by which posts reach them, and the list
-//! of sessions heard from since the sweeper was last told.
+//! What the connections of one arbiter share: the lanes by which posts reach them, the list of
+//! sessions heard from since the sweeper was last told, and what they ask the pipeline together.
 
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -10,6 +10,7 @@ use crate::switchboard::Switchboard;
 use crate::view::ReadView;
 use crate::words::Words;
 use ostler_core::rooms::connection::Door;
+use ostler_core::rooms::pipeline::{self, Sender, Submission};
 use ostler_core::rooms::{session_sweeper, watch_fanout};
 use ostler_core::types::{ConnectionId, SessionId};
 use slog::Logger;
@@ -63,14 +64,24 @@ pub(crate) struct Hub {
     arbiter: usize,
     lanes: RefCell<HashMap<ConnectionId, Rc<Lane>>>,
     heard: RefCell<Vec<Rc<Lane>>>,
+    /// Connections that want to be vouched for; they ask together.
+    unvouched: RefCell<Vec<Arc<Sender>>>,
+    more_unvouched: Notify,
 }
 
 impl Hub {
     /// Starts the hub of the arbiter it is called on.
     pub(crate) fn start(shared: Shared, arbiter: usize, touch_every: Duration) -> Rc<Self> {
-        let (lanes, heard) = (RefCell::default(), RefCell::default());
-        let hub = Rc::new(Self { shared, arbiter, lanes, heard });
+        let hub = Rc::new(Self {
+            shared,
+            arbiter,
+            lanes: RefCell::default(),
+            heard: RefCell::default(),
+            unvouched: RefCell::default(),
+            more_unvouched: Notify::new(),
+        });
         actix_rt::spawn(Self::distribute(hub.clone()));
+        actix_rt::spawn(Self::gather(hub.clone()));
         actix_rt::spawn(Self::report(hub.clone(), touch_every));
         hub
     }
@@ -91,6 +102,36 @@ impl Hub {
         lane.heard_ms.set(self.shared.clock.mono_ms());
         if !lane.noted.replace(true) {
             self.heard.borrow_mut().push(lane.clone());
+        }
+    }
+
+    /// A connection submits requests.
+    pub(crate) fn submit(&self, submission: Submission) {
+        // What it wanted before stands before it.
+        self.ask();
+        self.shared.rooms.pipeline(pipeline::Input::Submit(submission));
+    }
+
+    /// A connection wants to be vouched for.
+    pub(crate) fn ask_for(&self, sender: Arc<Sender>) {
+        self.unvouched.borrow_mut().push(sender);
+        self.more_unvouched.notify_one();
+    }
+
+    /// Asks for all who want to be vouched for by now.
+    pub(crate) fn ask(&self) {
+        let senders = self.unvouched.take();
+        if !senders.is_empty() {
+            self.shared.rooms.pipeline(pipeline::Input::Vouch(senders));
+        }
+    }
+
+    async fn gather(hub: Rc<Self>) {
+        loop {
+            hub.more_unvouched.notified().await;
+            // Once all connections have had their turn for which bytes have come meanwhile.
+            actix_rt::task::yield_now().await;
+            hub.ask();
         }
     }
 

@@ -312,6 +312,9 @@ impl World {
                 self.schedule(at_us, Due::ToClient(wire));
             }
         }
+        if let Some(sender) = out.unvouched {
+            self.tell_pipeline(server, pipeline::Input::Vouch(vec![sender]));
+        }
         for submission in out.submissions {
             self.tell_pipeline(server, pipeline::Input::Submit(submission));
         }

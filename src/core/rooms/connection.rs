@@ -63,6 +63,9 @@ pub struct Output {
     pub bytes: Vec<u8>,
     /// To the pipeline, in order.
     pub submissions: Vec<Submission>,
+    /// To the pipeline: who wants to be vouched for. Never together with submissions, and before
+    /// all later ones; it may be told together with other connections.
+    pub unvouched: Option<Arc<Sender>>,
     /// A four-letter word to answer, with what follows it; then the socket is closed.
     pub word: Option<FourLetterWord>,
     /// Requests that were answered in place, other than proofs of identity.

@@ -182,6 +182,7 @@ impl Stage {
         at.in_place += out.answered;
         at.closed |= out.close;
         at.travelled += out.submissions.iter().map(|sent| sent.items.len()).sum::<usize>();
+        assert!(out.unvouched.is_none(), "a server alone needs nobody to vouch for it");
         self.to_pipeline.extend(out.submissions.into_iter().map(pipeline::Input::Submit));
     }
 

@@ -10,9 +10,8 @@
 
 use super::{Connection, Output};
 use crate::rooms::connection::frames::Frames;
-use crate::rooms::pipeline::{Item, ItemBody, Submission};
 use crate::types::limits::CONNECTION_BYTES_KEPT_MAX;
-use crate::types::{Asked, Request, Xid};
+use crate::types::{Asked, Request};
 use crate::wire::Decoded;
 use alloc::vec::Vec;
 
@@ -73,8 +72,7 @@ impl Connection {
     pub(super) fn keeps_more(&mut self, input: &[u8]) -> bool {
         let mut mended = Vec::new();
         let behind = &input[self.kept.bytes..];
-        let frames =
-            Frames::cut(self.sender.codec, behind, self.door.frame_bytes_max, &mut mended);
+        let frames = Frames::cut(self.sender.codec, behind, self.door.frame_bytes_max, &mut mended);
         let stays = mended.is_empty()
             && !frames.broken
             && frames.requests.iter().all(|(_, request, _)| can_wait(request));
@@ -99,8 +97,7 @@ impl Connection {
             self.kept.asked = rest.len();
             self.flight.depart(0);
             out.asked.push(Asked::NOTHING);
-            let items = alloc::vec![Item { xid: Xid(0), body: ItemBody::Vouch }];
-            out.submissions.push(Submission { sender: self.sender.clone(), items });
+            out.unvouched = Some(self.sender.clone());
         }
         true
     }

@@ -55,6 +55,7 @@ pub(super) fn rests_on_a_member(input: &Input) -> bool {
         | Input::Tick => true,
         Input::LinkDown(_)
         | Input::Submit(_)
+        | Input::Vouch(_)
         | Input::Propose(_)
         | Input::Opened(..)
         | Input::Attached(..)
@@ -162,15 +163,9 @@ impl Pipeline {
     }
 
     /// A request was confirmed by the leader.
-    pub(super) fn vouched_for(
-        &mut self,
-        serial: u64,
-        target: Zxid,
-        effects: &mut Vec<Effect>,
-    ) {
-        let next = self.changing(|this| {
-            this.desk.confirmed(serial, target, this.delivered, &mut this.ready)
-        });
+    pub(super) fn vouched_for(&mut self, serial: u64, target: Zxid, effects: &mut Vec<Effect>) {
+        let next = self
+            .changing(|this| this.desk.confirmed(serial, target, this.delivered, &mut this.ready));
         self.forward(next.into_iter().collect(), effects);
     }
 

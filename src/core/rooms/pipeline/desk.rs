@@ -89,24 +89,30 @@ impl Desk {
         self.slots.len()
     }
 
-    /// Takes in a request and says what the leader is to be told, if it is to be told now.
-    pub(super) fn hold(
-        &mut self,
-        sender: &Arc<Sender>,
-        xid: Xid,
-        body: HeldBody,
-    ) -> Option<Forwarded> {
+    /// Takes in a request and says what the leader is to be told.
+    pub(super) fn hold(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> Forwarded {
+        let asked = asked_by(&body);
+        let serial = self.seat(sender, xid, body);
+        Forwarded { serial, session: sender.session, connection: sender.connection, body: asked }
+    }
+
+    /// Takes in connections that want to be vouched for; says what the leader is to be asked, if
+    /// it is to be asked now.
+    pub(super) fn hold_unvouched(&mut self, senders: &[Arc<Sender>]) -> Option<Forwarded> {
+        for sender in senders {
+            let serial = self.seat(sender, Xid(0), HeldBody::Vouch);
+            self.gathered.push(serial);
+        }
+        if self.shared.is_empty() { self.ask_for_gathered() } else { None }
+    }
+
+    fn seat(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> u64 {
         let serial = self.first + self.slots.len() as u64;
-        let forwarded = forwarded(serial, sender, &body);
         self.confirmations += usize::from(body.is_confirmation());
         self.lanes.insert(sender.connection, serial);
         let held = Held { sender: sender.clone(), xid, body, after: Vec::new() };
         self.slots.push_back(Some(held));
-        if forwarded.is_none() {
-            self.gathered.push(serial);
-            return if self.shared.is_empty() { self.ask_for_gathered() } else { None };
-        }
-        forwarded
+        serial
     }
 
     /// The question that those who have gathered share.
@@ -143,10 +149,7 @@ impl Desk {
                 let body = CommittedBody::Attach { session, timeout_ms };
                 out.push(Committed { sender: Some(sender), xid, body });
             }
-            HeldBody::Write(_)
-            | HeldBody::Confirm(_)
-            | HeldBody::Vouch
-            | HeldBody::Claim(_) => {
+            HeldBody::Write(_) | HeldBody::Confirm(_) | HeldBody::Vouch | HeldBody::Claim(_) => {
                 out.push(Committed { sender: Some(sender), xid, body: txn });
             }
         }
@@ -240,10 +243,12 @@ impl Desk {
         let mut all = Vec::new();
         let numbered = self.slots.iter().zip(self.first..);
         for (serial, held) in numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?))) {
-            match forwarded(serial, &held.sender, &held.body) {
-                Some(forwarded) => all.push(forwarded),
-                None => self.gathered.push(serial),
+            if matches!(held.body, HeldBody::Vouch) {
+                self.gathered.push(serial);
+                continue;
             }
+            let Sender { session, connection, .. } = *held.sender;
+            all.push(Forwarded { serial, session, connection, body: asked_by(&held.body) });
         }
         all.extend(self.ask_for_gathered());
         all
@@ -311,15 +316,13 @@ fn place(first: u64, serial: u64) -> usize {
     usize::try_from(serial - first).expect("a desk holds fewer requests than memory has bytes")
 }
 
-/// What the leader is told of one request, unless it has a part in what others ask too.
-fn forwarded(serial: u64, sender: &Sender, body: &HeldBody) -> Option<Forwarded> {
-    let body = match body {
+/// What a request asks of the leader.
+fn asked_by(body: &HeldBody) -> ForwardedBody {
+    match body {
         HeldBody::Write(payload) => ForwardedBody::Write(payload.clone()),
-        HeldBody::Confirm(_) | HeldBody::Claim(_) => ForwardedBody::Confirm,
-        HeldBody::Vouch => return None,
+        HeldBody::Confirm(_) | HeldBody::Vouch | HeldBody::Claim(_) => ForwardedBody::Confirm,
         HeldBody::Attach { session, timeout_ms } => {
             ForwardedBody::Attach { session: *session, timeout_ms: *timeout_ms }
         }
-    };
-    Some(Forwarded { serial, session: sender.session, connection: sender.connection, body })
+    }
 }

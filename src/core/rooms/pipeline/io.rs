@@ -1,12 +1,13 @@
 //! What goes in and out of the pipeline.
 
 use super::relay::Relay;
-use super::requests::{Committed, Submission};
+use super::requests::{Committed, Sender, Submission};
 use crate::types::{ConnectionId, Epoch, ServerId, SessionId, Zxid};
 use crate::zab::io::Timing;
 use crate::zab::message::Message;
 use crate::zab::quorum::Membership;
 use crate::zab::{History, HistoryReader, LogOrder, Recovered, Reign, Restated};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 
@@ -32,6 +33,9 @@ pub enum Input {
     LinkDown(ServerId),
     /// A connection's requests.
     Submit(Submission),
+    /// Connections with nothing under way want to be told when this server's tree has everything
+    /// that any server had acknowledged when they asked.
+    Vouch(Vec<Arc<Sender>>),
     /// Payloads the server itself proposes: expiries and reaping. Only a leader does; from any
     /// other they are dropped, for the leader sees the same need.
     Propose(Vec<Bytes>),
@@ -160,6 +164,7 @@ impl Input {
             | Self::Try(_)
             | Self::Received(..)
             | Self::Submit(_)
+            | Self::Vouch(_)
             | Self::Durable(_)
             | Self::History(..)
             | Self::SnapshotRead { .. }

@@ -117,6 +117,7 @@ impl Machine for Pipeline {
             Input::Received(from, messages) => self.received(now, from, messages, effects),
             Input::LinkDown(peer) => self.link_down(peer),
             Input::Submit(submission) => self.submit(submission, effects),
+            Input::Vouch(senders) => self.vouch_for(&senders, effects),
             Input::Propose(payloads) => self.propose_own(payloads),
             Input::Durable(mark) => self.tell(MemberInput::Durable(mark)),
             Input::History(reader, history) => self.tell(MemberInput::History(reader, history)),
@@ -383,7 +384,6 @@ impl Pipeline {
             let held = match body {
                 ItemBody::Write(payload) => HeldBody::Write(payload),
                 ItemBody::Confirm(frame) => HeldBody::Confirm(frame),
-                ItemBody::Vouch => HeldBody::Vouch,
                 ItemBody::Claim(claim) => HeldBody::Claim(claim),
                 ItemBody::Attach { session, timeout_ms } => {
                     HeldBody::Attach { session, timeout_ms }
@@ -395,7 +395,7 @@ impl Pipeline {
                     continue;
                 }
             };
-            forwarded.extend(self.desk.hold(&sender, xid, held));
+            forwarded.push(self.desk.hold(&sender, xid, held));
         }
         forwarded
     }

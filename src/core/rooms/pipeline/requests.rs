@@ -62,9 +62,6 @@ pub enum ItemBody {
     /// Like `Travel`, but answered only from a state that has everything any server had
     /// acknowledged when the request came: `sync`, and linearizable reads.
     Confirm(Bytes),
-    /// Nothing is answered to it but that this server's tree has everything any server had
-    /// acknowledged when it came, and whatever the connection asked before.
-    Vouch,
     /// A claim that this server's own state does not bear out: to be judged again by a state that
     /// has everything any server had acknowledged when it came.
     Claim(Claim),
@@ -82,7 +79,7 @@ impl ItemBody {
     pub fn bytes(&self) -> usize {
         match self {
             Self::Write(bytes) | Self::Travel(bytes) | Self::Confirm(bytes) => bytes.len(),
-            Self::Vouch | Self::Claim(_) | Self::Attach { .. } => 0,
+            Self::Claim(_) | Self::Attach { .. } => 0,
         }
     }
 }

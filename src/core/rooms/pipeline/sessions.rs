@@ -2,8 +2,9 @@
 //! what becomes of connections that no longer do.
 
 use super::relay::{Ownership, Relay};
-use super::{Effect, PeerMessage, Pipeline, Way};
+use super::{Effect, PeerMessage, Pipeline, Sender, Way};
 use crate::types::{ConnectionId, SessionId, Zxid};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 impl Pipeline {
@@ -95,5 +96,16 @@ impl Pipeline {
             self.lost.extend(&lost);
             effects.push(Effect::Kick(lost));
         }
+    }
+
+    /// Connections want to be vouched for, with nothing of theirs under way.
+    pub(super) fn vouch_for(&mut self, senders: &[Arc<Sender>], effects: &mut Vec<Effect>) {
+        let asked = self.changing(|this| {
+            let (lost, senders): (Vec<_>, Vec<_>) =
+                senders.iter().cloned().partition(|sender| this.lost.contains(&sender.connection));
+            this.dropped += lost.len() as u64;
+            this.desk.hold_unvouched(&senders)
+        });
+        self.forward(asked.into_iter().collect(), effects);
     }
 }
