@@ -72,7 +72,6 @@ pub(crate) async fn converse(
     }
     let session = lane.session();
     hub.leave(id);
-    hub.ask();
     hub.shared.rooms.pipeline(pipeline::Input::Gone(session, id));
     hub.shared.rooms.watch_fanout(ostler_core::rooms::watch_fanout::Input::Closed(vec![id]));
 }

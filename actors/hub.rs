@@ -66,7 +66,10 @@ pub(crate) struct Hub {
     heard: RefCell<Vec<Rc<Lane>>>,
     /// Connections that want to be vouched for; they ask together.
     unvouched: RefCell<Vec<Arc<Sender>>>,
-    more_unvouched: Notify,
+    /// Some have asked, and nothing has come for anybody since: others had better wait and ask
+    /// together, for each question wakes two threads here and one on the leader.
+    has_asked: Cell<bool>,
+    may_ask: Notify,
 }
 
 impl Hub {
@@ -78,7 +81,8 @@ impl Hub {
             lanes: RefCell::default(),
             heard: RefCell::default(),
             unvouched: RefCell::default(),
-            more_unvouched: Notify::new(),
+            has_asked: Cell::default(),
+            may_ask: Notify::new(),
         });
         actix_rt::spawn(Self::distribute(hub.clone()));
         actix_rt::spawn(Self::gather(hub.clone()));
@@ -94,6 +98,8 @@ impl Hub {
 
     pub(crate) fn leave(&self, id: ConnectionId) {
         self.lanes.borrow_mut().remove(&id);
+        self.ask_before(id);
+        self.let_others_ask();
     }
 
     /// Notes that a session was heard from.
@@ -107,31 +113,47 @@ impl Hub {
 
     /// A connection submits requests.
     pub(crate) fn submit(&self, submission: Submission) {
-        // What it wanted before stands before it.
-        self.ask();
+        self.ask_before(submission.sender.connection);
         self.shared.rooms.pipeline(pipeline::Input::Submit(submission));
     }
 
     /// A connection wants to be vouched for.
     pub(crate) fn ask_for(&self, sender: Arc<Sender>) {
         self.unvouched.borrow_mut().push(sender);
-        self.more_unvouched.notify_one();
+        self.may_ask.notify_one();
     }
 
-    /// Asks for all who want to be vouched for by now.
-    pub(crate) fn ask(&self) {
+    /// The pipeline is going to be told something of this connection: what it wants already
+    /// stands before that.
+    pub(crate) fn ask_before(&self, id: ConnectionId) {
+        if self.unvouched.borrow().iter().any(|sender| sender.connection == id) {
+            self.ask();
+        }
+    }
+
+    fn ask(&self) {
         let senders = self.unvouched.take();
         if !senders.is_empty() {
+            self.has_asked.set(true);
             self.shared.rooms.pipeline(pipeline::Input::Vouch(senders));
+        }
+    }
+
+    /// Those who have asked have an answer, or are gone.
+    fn let_others_ask(&self) {
+        if self.has_asked.replace(false) {
+            self.may_ask.notify_one();
         }
     }
 
     async fn gather(hub: Rc<Self>) {
         loop {
-            hub.more_unvouched.notified().await;
-            // Once all connections have had their turn for which bytes have come meanwhile.
+            hub.may_ask.notified().await;
+            // Once all connections have had their turn for which something has come meanwhile.
             actix_rt::task::yield_now().await;
-            hub.ask();
+            if !hub.has_asked.get() {
+                hub.ask();
+            }
         }
     }
 
@@ -146,7 +168,11 @@ impl Hub {
     fn sort_all(&self) {
         let mut gone = Vec::new();
         let lanes = self.lanes.borrow();
-        for post in self.shared.postboxes.of(self.arbiter).take() {
+        let posts = self.shared.postboxes.of(self.arbiter).take();
+        if !posts.is_empty() {
+            self.let_others_ask();
+        }
+        for post in posts {
             if let Some(lane) = lanes.get(&post.connection()) {
                 lane.inbox.borrow_mut().push(post);
                 lane.bell.notify_one();

@@ -175,7 +175,7 @@ impl Asked {
     pub const SESSION: Self =
         Self { xid: Xid(0), operation: Operation::CreateSession, is_update: true, is_timed: true };
 
-    /// What a connection asks on its own account.
+    /// A connection wants to be vouched for: no request of its client, and nothing is counted.
     pub const NOTHING: Self =
         Self { xid: Xid(0), operation: Operation::None, is_update: false, is_timed: false };
 }

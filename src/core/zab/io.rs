@@ -70,8 +70,8 @@ pub enum MemberInput {
     Confirm {
         /// Chosen by the host, repeated in the answer.
         token: u64,
-        /// The server that wants to know. It is not answered before the writes it asked for
-        /// earlier have their places.
+        /// The server that wants to know, which follows this one on the link it asked by. It is
+        /// not answered before the writes it asked for earlier have their places.
         asker: ServerId,
     },
     /// The answer to `ReadHistory`.

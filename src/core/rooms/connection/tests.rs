@@ -5,7 +5,9 @@
 use super::*;
 use crate::rooms::tree_store::{Attached, Judgement};
 use crate::tree::{Effects, Rules, Txn};
-use crate::types::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
+use crate::types::limits::{
+    CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_BYTES_KEPT_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX,
+};
 use crate::types::{AclEntry, Create, CreateVariant, Epoch, Outcome, Perms, Read};
 use crate::wire::jute::{ConnectRequest, ConnectResponse};
 use crate::wire::native::{Hello, HelloOptions, Refusal, VERSION, Welcome, greeting, stamp};

@@ -163,10 +163,10 @@ impl Pipeline {
     }
 
     /// A request was confirmed by the leader.
-    pub(super) fn vouched_for(&mut self, serial: u64, target: Zxid, effects: &mut Vec<Effect>) {
-        let next = self
-            .changing(|this| this.desk.confirmed(serial, target, this.delivered, &mut this.ready));
-        self.forward(next.into_iter().collect(), effects);
+    pub(super) fn vouched_for(&mut self, serial: u64, target: Zxid) {
+        self.changing(|this| {
+            this.desk.confirmed(serial, target, this.delivered, &mut this.ready);
+        });
     }
 
     /// So that time does not go back, whichever member gives it next.

@@ -5,8 +5,8 @@
 //! ones of their connection. Whatever becomes of a leader, a request stays here until it is known
 //! to have happened, or is handed out again because it can no longer have.
 //!
-//! Connections that only want to be vouched for share what they ask: those that come while a
-//! question is under way wait for the next one, which the leader gets as this server's own.
+//! Connections that only want to be vouched for, and say so together, share one question, which
+//! the leader gets as this server's own.
 //!
 //! Who leads, and how a request gets there, is not known here.
 
@@ -66,8 +66,6 @@ pub(super) struct Desk {
     confirmations: usize,
     /// Questions under way, each known by the number of the first of those it is asked for.
     shared: BTreeMap<u64, Vec<u64>>,
-    /// Those that came since.
-    gathered: Vec<u64>,
 }
 
 impl Desk {
@@ -80,7 +78,6 @@ impl Desk {
             reaching: BTreeSet::new(),
             confirmations: 0,
             shared: BTreeMap::new(),
-            gathered: Vec::new(),
         }
     }
 
@@ -96,14 +93,11 @@ impl Desk {
         Forwarded { serial, session: sender.session, connection: sender.connection, body: asked }
     }
 
-    /// Takes in connections that want to be vouched for; says what the leader is to be asked, if
-    /// it is to be asked now.
+    /// Takes in connections that want to be vouched for; says what the leader is to be asked.
     pub(super) fn hold_unvouched(&mut self, senders: &[Arc<Sender>]) -> Option<Forwarded> {
-        for sender in senders {
-            let serial = self.seat(sender, Xid(0), HeldBody::Vouch);
-            self.gathered.push(serial);
-        }
-        if self.shared.is_empty() { self.ask_for_gathered() } else { None }
+        let serials = senders.iter().map(|sender| self.seat(sender, Xid(0), HeldBody::Vouch));
+        let serials = serials.collect();
+        self.ask_for(serials)
     }
 
     fn seat(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> u64 {
@@ -115,10 +109,10 @@ impl Desk {
         serial
     }
 
-    /// The question that those who have gathered share.
-    fn ask_for_gathered(&mut self) -> Option<Forwarded> {
-        let serial = *self.gathered.first()?;
-        self.shared.insert(serial, core::mem::take(&mut self.gathered));
+    /// The question that these share.
+    fn ask_for(&mut self, serials: Vec<u64>) -> Option<Forwarded> {
+        let serial = *serials.first()?;
+        self.shared.insert(serial, serials);
         // The server's own: which session asks makes no difference to the answer.
         let (session, connection) = (SessionId::NONE, ConnectionId(0));
         Some(Forwarded { serial, session, connection, body: ForwardedBody::Confirm })
@@ -156,15 +150,14 @@ impl Desk {
         out.extend(after);
     }
 
-    /// The leader vouches for a state that has `target`; `reached` is what was delivered. Returns
-    /// what it is to be asked next.
+    /// The leader vouches for a state that has `target`; `reached` is what was delivered.
     pub(super) fn confirmed(
         &mut self,
         serial: u64,
         target: Zxid,
         reached: Zxid,
         out: &mut Vec<Committed>,
-    ) -> Option<Forwarded> {
+    ) {
         let shared = self.shared.remove(&serial);
         for serial in shared.as_deref().unwrap_or(&[serial]) {
             if target <= reached {
@@ -173,7 +166,6 @@ impl Desk {
                 self.reaching.insert((target, *serial));
             }
         }
-        shared.and_then(|_| self.ask_for_gathered())
     }
 
     /// The leader that vouched is none any more: what it vouched for may never come to be, nor what
@@ -230,27 +222,31 @@ impl Desk {
         self.lanes.clear();
         self.reaching.clear();
         self.shared.clear();
-        self.gathered.clear();
         self.confirmations = 0;
         connections.into_iter().collect()
     }
 
     /// Everything under way, for a new leader, in order, what an earlier leader vouched for too.
+    /// Those who want to be vouched for share one question, at the place of the first of them:
+    /// they stand before whatever else their connections have asked.
     pub(super) fn again(&mut self) -> Vec<Forwarded> {
         self.forget_vouchers();
         self.shared.clear();
-        self.gathered.clear();
         let mut all = Vec::new();
+        let (mut first, mut unvouched) = (0, Vec::new());
         let numbered = self.slots.iter().zip(self.first..);
         for (serial, held) in numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?))) {
             if matches!(held.body, HeldBody::Vouch) {
-                self.gathered.push(serial);
+                first = if unvouched.is_empty() { all.len() } else { first };
+                unvouched.push(serial);
                 continue;
             }
             let Sender { session, connection, .. } = *held.sender;
             all.push(Forwarded { serial, session, connection, body: asked_by(&held.body) });
         }
-        all.extend(self.ask_for_gathered());
+        if let Some(question) = self.ask_for(unvouched) {
+            all.insert(first, question);
+        }
         all
     }
 

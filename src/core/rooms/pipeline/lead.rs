@@ -112,7 +112,7 @@ impl Pipeline {
     pub(super) fn confirmed(&mut self, token: u64, target: Zxid, effects: &mut Vec<Effect>) {
         let Some(Asked { server, serial }) = self.tokens.remove(&token) else { return };
         if server == self.me {
-            self.vouched_for(serial, target, effects);
+            self.vouched_for(serial, target);
         } else {
             let relay = PeerMessage::Relay(Relay::Confirmed { serial, target });
             effects.push(Effect::Send(server, relay));

@@ -117,7 +117,7 @@ impl Machine for Pipeline {
             Input::Received(from, messages) => self.received(now, from, messages, effects),
             Input::LinkDown(peer) => self.link_down(peer),
             Input::Submit(submission) => self.submit(submission, effects),
-            Input::Vouch(senders) => self.vouch_for(&senders, effects),
+            Input::Vouch(senders) => self.vouch_for(senders, effects),
             Input::Propose(payloads) => self.propose_own(payloads),
             Input::Durable(mark) => self.tell(MemberInput::Durable(mark)),
             Input::History(reader, history) => self.tell(MemberInput::History(reader, history)),
@@ -475,7 +475,7 @@ impl Pipeline {
             }
             Relay::Touched(sessions) if from_learner => effects.push(Effect::Touch(sessions)),
             Relay::Confirmed { serial, target } if from_leader => {
-                self.vouched_for(serial, target, effects);
+                self.vouched_for(serial, target);
             }
             Relay::Moved { serial } if from_leader => self.abandon(serial, effects),
             Relay::Kick(connections) if from_leader => effects.push(Effect::Kick(connections)),

@@ -99,11 +99,11 @@ impl Pipeline {
     }
 
     /// Connections want to be vouched for, with nothing of theirs under way.
-    pub(super) fn vouch_for(&mut self, senders: &[Arc<Sender>], effects: &mut Vec<Effect>) {
+    pub(super) fn vouch_for(&mut self, mut senders: Vec<Arc<Sender>>, effects: &mut Vec<Effect>) {
         let asked = self.changing(|this| {
-            let (lost, senders): (Vec<_>, Vec<_>) =
-                senders.iter().cloned().partition(|sender| this.lost.contains(&sender.connection));
-            this.dropped += lost.len() as u64;
+            let all = senders.len();
+            senders.retain(|sender| !this.lost.contains(&sender.connection));
+            this.dropped += (all - senders.len()) as u64;
             this.desk.hold_unvouched(&senders)
         });
         self.forward(asked.into_iter().collect(), effects);

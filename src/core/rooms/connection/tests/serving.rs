@@ -38,6 +38,10 @@ fn fates(connection: &mut Connection, view: &Shown, asked: &[(i32, Request<'_>)]
     let out = offer(connection, view, &bytes, bytes.len());
     let mut fates = String::new();
     answers(Codec::Native, &out.bytes).iter().for_each(|_| fates.push('.'));
+    if out.unvouched.is_some() {
+        assert!(out.submissions.is_empty() && connection.keeps_reads());
+        fates.push('v');
+    }
     for item in out.submissions.iter().flat_map(|sent| &sent.items) {
         fates.push(match item.body {
             ItemBody::Write(_) => 'w',
@@ -49,30 +53,34 @@ fn fates(connection: &mut Connection, view: &Shown, asked: &[(i32, Request<'_>)]
     fates
 }
 
+/// One that has a session and asked for this, at a server that is alone or not.
+fn confirming(view: &Shown, alone: bool, linearizable: bool) -> Connection {
+    let mut connection = beside(alone);
+    let mut bytes = greeting().to_vec();
+    let options = HelloOptions { linearizable, ..HelloOptions::default() };
+    let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
+    Hello { last_zxid_seen, timeout_ms: 600, session, password: [0; 16], options }
+        .encode(&mut bytes);
+    offer(&mut connection, view, &bytes, bytes.len());
+    connection.attached(&OPEN, &mut Output::default());
+    connection
+}
+
 #[test]
 fn linearizable_reads_that_come_together_share_what_vouches_for_them() {
     let view = shown();
-    let greeted = |mut connection: Connection, linearizable| {
-        let mut bytes = greeting().to_vec();
-        let options = HelloOptions { linearizable, ..HelloOptions::default() };
-        let (last_zxid_seen, session) = (Zxid::ZERO, SessionId::NONE);
-        Hello { last_zxid_seen, timeout_ms: 600, session, password: [0; 16], options }
-            .encode(&mut bytes);
-        offer(&mut connection, &view, &bytes, bytes.len());
-        connection.attached(&OPEN, &mut Output::default());
-        connection
-    };
     let watching = Request::Read(Read::Exists { path: "/none", watch: true });
     let together = [(1, Request::WhoAmI), (2, read("/large")), (3, read("/none")), (4, watching)];
     let behind_a_write = [(5, write()), (6, read("/large")), (7, Request::Sync("/"))];
     let expected = [
-        // Alone, a server has in its tree what anybody was told.
-        (true, true, "...t", "wtc"),
-        (false, false, "...t", "wtc"),
-        (false, true, ".ctt", "wtc"),
+        // Alone, a server has in its tree what anybody was told. Having watched, a connection is
+        // not answered in place before it is handed its events.
+        (true, true, "...t", "wtc", "t"),
+        (false, false, "...t", "wtc", "t"),
+        (false, true, ".ctt", "wtc", "v"),
     ];
-    for (alone, linearizable, first, second) in expected {
-        let mut connection = greeted(beside(alone), linearizable);
+    for (alone, linearizable, first, second, third) in expected {
+        let mut connection = confirming(&view, alone, linearizable);
         assert_eq!(fates(&mut connection, &view, &together), first, "{alone} {linearizable}");
         let under_way = connection.in_flight();
         connection.answered(under_way, &mut Output::default());
@@ -80,7 +88,115 @@ fn linearizable_reads_that_come_together_share_what_vouches_for_them() {
         // What vouched for reads that came before says nothing of what was told since.
         let later = if linearizable && !alone { "c" } else { "t" };
         assert_eq!(fates(&mut connection, &view, &[(8, read("/large"))]), later);
+        let under_way = connection.in_flight();
+        connection.answered(under_way, &mut Output::default());
+        assert_eq!(fates(&mut connection, &view, &[(9, read("/large"))]), third);
     }
+}
+
+/// Bytes that a room has in hand, and what became of them: kept reads stay in it.
+struct Hand {
+    connection: Connection,
+    unread: Vec<u8>,
+}
+
+impl Hand {
+    fn new(view: &Shown) -> Self {
+        Self { connection: confirming(view, false, true), unread: vec![] }
+    }
+
+    /// More has come, or nothing: whether it wants to be vouched for, the numbers answered in
+    /// place, and those that travel.
+    fn offer(&mut self, view: &Shown, asked: &[(i32, Request<'_>)]) -> (bool, Vec<i32>, Vec<i32>) {
+        self.unread.extend(requests(Codec::Native, asked));
+        let mut out = Output::default();
+        let consumed = self.connection.receive(&self.unread, view, &mut out);
+        self.unread.drain(..consumed);
+        assert!(!out.stalled, "to offer it again at once would lead to nothing");
+        let here = answers(Codec::Native, &out.bytes).iter().map(|(xid, _)| *xid).collect();
+        let items = out.submissions.iter().flat_map(|sent| &sent.items);
+        (out.unvouched.is_some(), here, items.map(|item| item.xid.0).collect())
+    }
+
+    fn vouched(&mut self) {
+        self.connection.answered(1, &mut Output::default());
+    }
+}
+
+#[test]
+fn reads_wait_to_be_vouched_for_and_are_answered_where_they_came() {
+    let view = shown();
+    let mut hand = Hand::new(&view);
+    let ask = |numbers: core::ops::Range<i32>| numbers.map(|xid| (xid, read("/large")));
+    let some = |numbers| ask(numbers).collect::<Vec<_>>();
+    assert_eq!(hand.offer(&view, &some(1..4)), (true, vec![], vec![]));
+    // What comes meanwhile may have been sent after something that the answer does not cover.
+    assert_eq!(hand.offer(&view, &some(4..6)), (false, vec![], vec![]));
+    assert_eq!((hand.connection.in_flight(), hand.connection.keeps_reads()), (1, true));
+    assert_eq!(hand.offer(&view, &[]), (false, vec![], vec![]));
+    // Events answer nothing.
+    hand.connection.answered(0, &mut Output::default());
+    assert_eq!(hand.offer(&view, &[]), (false, vec![], vec![]));
+    hand.vouched();
+    assert_eq!(hand.offer(&view, &[]), (true, vec![1, 2, 3], vec![]));
+    hand.vouched();
+    assert_eq!(hand.offer(&view, &some(6..8)), (true, vec![4, 5], vec![]));
+    assert!(!hand.unread.is_empty());
+    hand.vouched();
+    assert_eq!(hand.offer(&view, &[]), (false, vec![6, 7], vec![]));
+    assert!(hand.unread.is_empty() && !hand.connection.keeps_reads());
+}
+
+#[test]
+fn kept_reads_go_on_their_way_before_whatever_has_to_travel() {
+    let view = shown();
+    for behind in [write(), Request::Sync("/"), Request::CloseSession] {
+        let mut hand = Hand::new(&view);
+        let reads = [(1, read("/large")), (Xid::PING.0, Request::Ping), (2, read("/none"))];
+        assert_eq!(hand.offer(&view, &reads), (true, vec![], vec![]));
+        let travel = vec![1, Xid::PING.0, 2, 3];
+        assert_eq!(hand.offer(&view, &[(3, behind)]), (false, vec![], travel));
+        assert!(hand.unread.is_empty() && !hand.connection.keeps_reads());
+        assert_eq!(hand.connection.in_flight(), 5);
+    }
+}
+
+#[test]
+fn a_kept_read_that_may_not_be_answered_in_place_travels_without_another_question() {
+    let view = shown();
+    let mut hand = Hand::new(&view);
+    let watch = Request::Read(Read::Exists { path: "/none", watch: true });
+    assert_eq!(hand.offer(&view, &[(1, watch)]), (false, vec![], vec![1]));
+    hand.vouched();
+    assert_eq!(hand.offer(&view, &[(2, read("/large"))]), (true, vec![], vec![]));
+    hand.vouched();
+    // The tree is past the events that were handed over.
+    let (asks, here, travel) = hand.offer(&view, &[]);
+    assert_eq!((asks, here, travel), (false, vec![], vec![2]));
+    hand.vouched();
+    hand.connection.handed(view.read(Tree::last_applied));
+    assert_eq!(hand.offer(&view, &[(3, read("/large"))]), (true, vec![], vec![]));
+    hand.vouched();
+    assert_eq!(hand.offer(&view, &[]), (false, vec![3], vec![]));
+}
+
+#[test]
+fn no_more_is_kept_than_a_limit() {
+    let view = shown();
+    let mut hand = Hand::new(&view);
+    let mut came = 0;
+    while !hand.connection.is_full() {
+        hand.offer(&view, &[(came, read("/none"))]);
+        came += 1;
+        assert!(hand.unread.len() < CONNECTION_BYTES_KEPT_MAX + 100, "{came}");
+    }
+    assert!(hand.unread.len() >= CONNECTION_BYTES_KEPT_MAX);
+    hand.vouched();
+    assert!(!hand.connection.is_full());
+    assert_eq!(hand.offer(&view, &[]), (true, vec![0], vec![]));
+    hand.vouched();
+    let (_, here, _) = hand.offer(&view, &[]);
+    assert_eq!(here, (1..came).collect::<Vec<_>>());
 }
 
 #[test]

@@ -60,8 +60,14 @@ impl Log {
 
 impl Trio {
     fn new() -> Self {
+        Self::of([1, 1, 1])
+    }
+
+    /// Three of these weights.
+    fn of(weights: [u64; 3]) -> Self {
         let ids = [1, 2, 3].map(ServerId);
-        let members = ids.map(|id| (id, Role::VOTER)).into();
+        let voters = weights.map(|weight| Role::Voter { group: 0, weight });
+        let members = ids.into_iter().zip(voters).collect();
         let membership = Membership::new(Ensemble { version: Zxid::ZERO, members });
         let servers = ids.map(|id| (id, pipeline(id.0, membership.clone()))).into();
         let mut trio = Self {
@@ -186,7 +192,8 @@ impl Trio {
 /// proof then covers what the follower asked first and what it asked again.
 #[test]
 fn what_was_asked_before_a_link_broke_is_not_confirmed_out_of_turn() {
-    let mut trio = Trio::new();
+    // Without the second nobody is a quorum, so what the first asks takes it as well.
+    let mut trio = Trio::of([1, 2, 1]);
     trio.elect(3);
     let (one, two, three) = (ServerId(1), ServerId(2), ServerId(3));
     let asks = |xid| {
@@ -456,6 +463,65 @@ fn a_leader_that_was_deposed_without_noticing_vouches_for_nothing() {
     trio.give(3, submit(5, vec![confirm(), travel()]));
     trio.settle();
     assert_eq!(trio.answered, [], "its state lacks what was acknowledged elsewhere");
+}
+
+/// Whoever asks is as good as one that echoes, where it and the leader decide.
+#[test]
+fn a_follower_of_three_is_answered_without_a_round() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.give(1, submit(5, vec![confirm()]));
+    // The connection asks, the follower asks, the leader answers.
+    (0..3).for_each(|_| assert!(trio.step()));
+    assert_eq!(trio.answered, [(ServerId(1), 1, false)]);
+    assert!(!trio.step(), "nobody else was asked");
+}
+
+/// Connections that ask together, some of which go away, and what they send behind it.
+#[test]
+fn those_who_ask_together_are_vouched_for_together_and_behind_their_own_place() {
+    for (asked_at, dies) in [(1, false), (3, false), (1, true), (3, true)] {
+        let mut trio = Trio::new();
+        trio.elect(3);
+        trio.give(asked_at, submit(8, vec![write()]));
+        trio.give(asked_at, Input::Vouch([5, 6, 7].map(|id| sender(id, 7)).into()));
+        trio.give(asked_at, submit(6, vec![travel(), write(), travel()]));
+        trio.give(asked_at, Input::Gone(SessionId(7), ConnectionId(5)));
+        if dies {
+            (0..4).for_each(|_| assert!(trio.step()));
+            trio.isolate(if asked_at == 3 { 1 } else { 3 });
+            trio.elect_the_most_recent();
+        }
+        trio.settle();
+        let mine = trio.answered.iter().filter(|(id, ..)| *id == ServerId(asked_at));
+        let mut mine: Vec<_> = mine.map(|(_, xid, is_txn)| (*xid, *is_txn)).collect();
+        let of_six: Vec<_> = mine.iter().copied().filter(|(xid, _)| *xid != 0).collect();
+        assert!(of_six.windows(2).any(|pair| pair == [(2, true), (3, false)]), "{mine:?}");
+        mine.sort_unstable();
+        let expected = [(0, false), (0, false), (1, false), (1, true), (2, true), (3, false)];
+        assert_eq!(mine, expected, "two are left, and each is told once; asked at {asked_at}");
+        assert_eq!(trio.servers[&ServerId(asked_at)].outstanding(), 0);
+    }
+}
+
+/// The one question that a crowd shared is not lost with the leader it was put to, and stays
+/// before what those in the crowd asked later.
+#[test]
+fn a_question_that_a_lost_leader_had_is_put_to_the_next() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    trio.still.insert(ServerId(3));
+    trio.give(1, Input::Vouch([5, 6].map(|id| sender(id, 7)).into()));
+    trio.give(1, submit(6, vec![travel(), confirm(), travel()]));
+    trio.give(1, submit(8, vec![confirm()]));
+    trio.give(1, Input::Vouch(vec![sender(9, 7)]));
+    trio.settle();
+    assert_eq!(trio.answered, []);
+    trio.isolate(3);
+    trio.elect(2);
+    let mine = trio.answered.iter().map(|(id, xid, _)| (id.0, *xid));
+    let expected = [0, 0, 1, 0, 2, 3, 1].map(|xid| (1, xid));
+    assert_eq!(mine.collect::<Vec<_>>(), expected);
 }
 
 #[test]

@@ -59,6 +59,17 @@ fn a_round_that_began_before_a_read_does_not_vouch_for_it() {
 }
 
 #[test]
+fn a_learner_that_asks_proves_what_it_would_prove_by_an_echo() {
+    let (mut solo, _) = Solo::leading();
+    let asks = |asker| MemberInput::Confirm { token: 9, asker };
+    let effects = solo.step(asks(TWO));
+    assert!(confirms(&effects) && pinged(&effects).is_none(), "{effects:?}");
+    // Server 3 has not come to follow, whatever it says.
+    let effects = solo.step(asks(THREE));
+    assert!(!confirms(&effects) && pinged(&effects).is_some(), "{effects:?}");
+}
+
+#[test]
 fn a_candidate_that_meets_a_later_promise_gives_way() {
     let mut solo = Solo::standing(Recovered::default());
     let accepted = Reign { epoch: Epoch(9), leader: THREE };
