@@ -1,7 +1,7 @@
 //! One socket: reads what is there, lets the connection machine decide, writes what it says.
 //!
-//! A task, not an actor: it holds about a kilobyte while idle, because buffers for reading belong
-//! to the thread and only what is unfinished is kept.
+//! A task, not an actor: it holds about half a kilobyte while idle, because buffers for reading
+//! belong to the thread and only what is unfinished is kept.
 
 use crate::counters::{ConnectionCounters, Counters};
 use crate::hub::{Hub, Lane};
@@ -26,6 +26,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep, sleep_until};
 
 const SCRATCH_BYTES: usize = 64 << 10;
 /// How long a refused or finished connection may take to fetch its last bytes.
@@ -121,6 +122,7 @@ struct Talk {
     cut: bool,
 }
 
+#[derive(Clone, Copy)]
 enum Wake {
     Bell,
     Socket,
@@ -131,7 +133,7 @@ enum Wake {
 
 impl Talk {
     async fn run(&mut self) {
-        let deadline = tokio::time::Instant::now() + self.hub.shared.handshake_timeout;
+        let deadline = Instant::now() + self.hub.shared.handshake_timeout;
         loop {
             self.collect();
             if self.flush().is_err() {
@@ -162,44 +164,44 @@ impl Talk {
         }
     }
 
-    async fn wait(&self, deadline: tokio::time::Instant) -> Wake {
+    /// Waits for what is next. Polls sockets and bell itself: the library's futures for that would
+    /// be the larger part of an idle connection's memory.
+    async fn wait(&self, deadline: Instant) -> Wake {
         let may_read = self.may_read() && !self.close;
         let interest = u8::from(may_read) + 4 * u8::from(!self.unsent.is_empty());
         self.counters.interest.store(interest, Ordering::Relaxed);
-        let readable = async {
-            if may_read {
-                self.socket.readable().await.map_or(Wake::Gone, |()| Wake::Socket)
-            } else {
-                std::future::pending().await
+        let mut alarm = self.alarm(may_read, deadline);
+        poll_fn(|cx| {
+            if self.lane.bell.poll_rung(cx).is_ready() {
+                return Poll::Ready(Wake::Bell);
             }
-        };
-        let writable = async {
-            if self.unsent.is_empty() {
-                std::future::pending().await
-            } else {
-                self.socket.writable().await.map_or(Wake::Gone, |()| Wake::Bell)
+            if may_read && let Poll::Ready(ready) = self.socket.poll_read_ready(cx) {
+                return Poll::Ready(ready.map_or(Wake::Gone, |()| Wake::Socket));
             }
-        };
-        let late = async {
-            if self.close {
-                tokio::time::sleep(LINGER).await;
-                Wake::Gone
-            } else if self.machine.session() == SessionId::NONE {
-                tokio::time::sleep_until(deadline).await;
-                Wake::Late
-            } else if !may_read && self.unsent.is_empty() {
-                tokio::time::sleep(HELD_BACK).await;
-                Wake::Again
-            } else {
-                std::future::pending().await
+            if !self.unsent.is_empty()
+                && let Poll::Ready(ready) = self.socket.poll_write_ready(cx)
+            {
+                return Poll::Ready(ready.map_or(Wake::Gone, |()| Wake::Bell));
             }
-        };
-        tokio::select! {
-            biased;
-            () = self.lane.bell.notified() => Wake::Bell,
-            wake = readable => wake,
-            wake = writable => wake,
-            wake = late => wake,
+            match &mut alarm {
+                Some((sleep, wake)) => sleep.as_mut().poll(cx).map(|()| *wake),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// What happens if nothing else does, and when. Most connections wait for nothing of the kind,
+    /// so it lies apart.
+    fn alarm(&self, may_read: bool, deadline: Instant) -> Option<(Pin<Box<Sleep>>, Wake)> {
+        if self.close {
+            Some((Box::pin(sleep(LINGER)), Wake::Gone))
+        } else if self.machine.session() == SessionId::NONE {
+            Some((Box::pin(sleep_until(deadline.into())), Wake::Late))
+        } else if !may_read && self.unsent.is_empty() {
+            Some((Box::pin(sleep(HELD_BACK)), Wake::Again))
+        } else {
+            None
         }
     }
 
@@ -369,7 +371,8 @@ impl Talk {
         if let Some(word) = self.word.take() {
             self.counters.interest.store(0, Ordering::Relaxed);
             self.ledger.word();
-            let text = self.hub.shared.words.answer(word).await;
+            // Its state is far larger than all else of a connection, and seldom needed.
+            let text = Box::pin(self.hub.shared.words.answer(word)).await;
             self.unsent.extend_from_slice(text.as_bytes());
             self.ledger.text();
             self.close = true;
@@ -393,5 +396,20 @@ impl Talk {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size_of_future<F: Future>(_: impl FnOnce(&'static mut Talk) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn an_idle_connection_is_small() {
+        let bytes = size_of::<Talk>() + size_of_future(Talk::run);
+        assert!(bytes <= 512, "{bytes} bytes for each connection");
     }
 }

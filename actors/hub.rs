@@ -18,6 +18,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -37,11 +38,38 @@ pub(crate) struct Shared {
     pub(crate) logger: Logger,
 }
 
+/// Wakes one connection's task, on its own thread.
+#[derive(Default)]
+pub(crate) struct Bell {
+    rung: Cell<bool>,
+    waker: Cell<Option<Waker>>,
+}
+
+impl Bell {
+    fn ring(&self) {
+        if !self.rung.replace(true)
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// Ready if it has rung since it last was; else the task is woken when it does.
+    pub(crate) fn poll_rung(&self, cx: &Context<'_>) -> Poll<()> {
+        if self.rung.replace(false) {
+            return Poll::Ready(());
+        }
+        let known = self.waker.take().filter(|waker| waker.will_wake(cx.waker()));
+        self.waker.set(known.or_else(|| Some(cx.waker().clone())));
+        Poll::Pending
+    }
+}
+
 /// How posts reach one connection's task.
 #[derive(Default)]
 pub(crate) struct Lane {
     inbox: RefCell<Vec<Post>>,
-    pub(crate) bell: Notify,
+    pub(crate) bell: Bell,
     session: Cell<SessionId>,
     heard_ms: Cell<u64>,
     noted: Cell<bool>,
@@ -175,7 +203,7 @@ impl Hub {
         for post in posts {
             if let Some(lane) = lanes.get(&post.connection()) {
                 lane.inbox.borrow_mut().push(post);
-                lane.bell.notify_one();
+                lane.bell.ring();
             } else {
                 self.shared.counters.count_stale(&post);
                 gone.push(post.connection());

@@ -11,6 +11,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// So many places are kept while nothing is under way.
+const PLACES_KEPT: usize = 64;
+
 /// See the module.
 pub(crate) struct Ledger {
     own: Arc<ConnectionCounters>,
@@ -77,6 +80,7 @@ impl Ledger {
         let requests = self.pending.len();
         let zxid = (requests > 0).then_some(zxid);
         self.answered(requests, &Sent::greeting(bytes, zxid));
+        self.pending = VecDeque::new();
     }
 
     fn answered(&mut self, requests: usize, sent: &Sent) {
@@ -95,6 +99,10 @@ impl Ledger {
         }
         tally.sent(sent, clock.mono_ms());
         tally.queued = pending.len() as u64;
+        // A connection that asks nothing keeps no memory for asking much.
+        if pending.is_empty() && pending.capacity() > PLACES_KEPT {
+            *pending = VecDeque::new();
+        }
     }
 
     /// Bytes were read.

@@ -7,6 +7,7 @@
 
 use super::status::Record;
 use super::{Inner, Notice};
+use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -68,10 +69,19 @@ pub(super) fn start(supervisor: Weak<Inner>, every: Duration) -> std::io::Result
         while let Some(inner) = supervisor.upgrade() {
             look_round(&inner);
             drop(inner);
+            exhale();
             std::thread::sleep(every);
         }
     };
     std::thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
+}
+
+/// Lets the allocator give back what has been free for a while. It looks for that only when it is
+/// asked for something, and rooms at rest ask for nothing: they would keep what their busiest
+/// moment took. Too large to be had from what is at hand, and never written to.
+fn exhale() {
+    const BYTES: usize = 1 << 20;
+    drop(black_box(Vec::<u8>::with_capacity(BYTES)));
 }
 
 /// Asks whoever has answered, and blames whoever has not for too long.

@@ -33,6 +33,8 @@ const ROWS: [(&str, u8); 5] = [
 /// Requests in one frame; servers bound frames to 1 MiB.
 const BATCH: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long servers may take to give back what setting the first watches took.
+const SETTLING: Duration = Duration::from_secs(4);
 
 struct Fanout<'p> {
     crew: Crew<'p>,
@@ -58,6 +60,8 @@ pub(super) fn watches(
     let before = meter.used_now()?;
     fanout.crew.set_clock(clock);
     fanout.register()?;
+    // A watch that lasts is asked for, not the requests that set them all at once.
+    std::thread::sleep(SETTLING);
     let after = meter.used_now()?;
     fanout.round()?;
     fanout.tally = Tally::new(window);

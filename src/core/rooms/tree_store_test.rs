@@ -220,10 +220,9 @@ fn operations_on_watches_go_to_the_fan_out_in_their_place() {
         ),
     ];
     let expected = [
+        "2 for 1",
         "Persistent /p for 1",
-        "1 for 1",
         "PersistentRecursive /r for 1",
-        "1 for 1",
         "check Any /p for 1, 52 at Zxid(1)",
         "remove Any /r for 1, 53 at Zxid(1)",
         "Deleted /gone to 1",

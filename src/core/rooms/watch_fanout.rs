@@ -171,6 +171,16 @@ struct Watcher {
     ids: Arc<[AuthId]>,
 }
 
+impl Watcher {
+    /// Whether this is the same, which costs no look at identities that nobody has changed.
+    fn is(&self, other: Option<&Self>) -> bool {
+        other.is_some_and(|other| self.codec == other.codec && Arc::ptr_eq(&self.ids, &other.ids))
+    }
+}
+
+/// A list that is kept between deliveries gives its memory back if it grew longer than this.
+const KEPT: usize = 1024;
+
 /// The machine.
 #[derive(Debug)]
 pub struct WatchFanout {
@@ -274,6 +284,9 @@ impl Fan {
 
     /// What is known of a connection from here on.
     fn know(&mut self, connection: ConnectionId, watcher: Option<Watcher>) {
+        if self.watchers.get(&connection).is_some_and(|known| known.is(watcher.as_ref())) {
+            return;
+        }
         let before = match watcher {
             Some(watcher) => self.watchers.insert(connection, watcher),
             None => self.watchers.remove(&connection),
@@ -299,7 +312,9 @@ impl Fan {
                 self.stats.suppressed_events += 1;
             }
         }
-        self.told = told;
+        if told.capacity() <= KEPT {
+            self.told = told;
+        }
         self.count_change(change.event, posted);
     }
 

@@ -13,6 +13,18 @@ impl Kinds {
     const PERSISTENT: Self = Self(4);
     const RECURSIVE: Self = Self(8);
     const ALL: Self = Self(15);
+    /// How many bits a set of kinds takes.
+    pub(super) const BITS: u32 = 4;
+
+    /// As a number of so many bits.
+    pub(super) fn bits(self) -> u32 {
+        u32::from(self.0)
+    }
+
+    /// What the lowest bits of a number say.
+    pub(super) fn of_bits(number: u32) -> Self {
+        Self(number as u8 & Self::ALL.0)
+    }
 
     pub(super) fn of(registration: WatchRegistration) -> Self {
         match registration {

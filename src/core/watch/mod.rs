@@ -6,6 +6,8 @@
 //! *child table* (getChildren, persistent), here kept as bits of one entry per path and
 //! connection.
 
+mod bag;
+mod holders;
 mod kinds;
 mod paths;
 mod table;

@@ -1,33 +1,34 @@
 //! The table of all watches of one server.
 
+use super::holders::{HolderId, Holders};
 use super::kinds::Kinds;
 use super::paths::{PathId, Paths};
 use crate::types::{ConnectionId, EventType, RemoveKind, WatchRegistration, parent_of};
-use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use foldhash::quality::FixedState;
-use hashbrown::HashMap;
 
 /// Who watches what.
 ///
-/// Invariant: `held` has a pair exactly if that connection stands among that path's watchers.
+/// Invariant: a path stands among those of a connection exactly if the connection stands among
+/// that path's watchers.
 #[derive(Debug)]
 pub struct WatchTable {
     paths: Paths,
-    held: BTreeSet<(ConnectionId, PathId)>,
-    /// Entries in ZooKeeper's data table per connection that has any.
-    data_watches_held: HashMap<ConnectionId, u32, FixedState>,
-    data_watches: usize,
-    child_watches: usize,
-    data_paths: usize,
-    recursive_watches: usize,
-    /// Kept between calls so that firing allocates nothing in the long run.
-    changed: Vec<(ConnectionId, Kinds, Kinds)>,
+    holders: Holders,
+    counts: Counts,
     /// What entries held before each change since [`WatchTable::begin`], if that was called.
     journal: Option<Vec<(ConnectionId, Arc<str>, Kinds)>>,
     /// A change is under way.
     is_changing: bool,
+}
+
+/// Sums over all entries.
+#[derive(Debug, Default)]
+struct Counts {
+    data_watches: usize,
+    child_watches: usize,
+    data_paths: usize,
+    recursive_watches: usize,
 }
 
 /// A journal longer than this gives its memory back.
@@ -52,13 +53,8 @@ impl WatchTable {
     pub fn new(hash_seed: u64) -> Self {
         Self {
             paths: Paths::new(hash_seed),
-            held: BTreeSet::new(),
-            data_watches_held: HashMap::with_hasher(FixedState::with_seed(hash_seed)),
-            data_watches: 0,
-            child_watches: 0,
-            data_paths: 0,
-            recursive_watches: 0,
-            changed: Vec::new(),
+            holders: Holders::new(hash_seed),
+            counts: Counts::default(),
             journal: None,
             is_changing: false,
         }
@@ -83,8 +79,12 @@ impl WatchTable {
         }
         for (connection, path, before) in self.journal.take().unwrap_or_default().into_iter().rev()
         {
-            self.put(connection, path, before);
+            let (holder, id) = (self.holders.intern(connection), self.paths.intern(path));
+            self.set(holder, id, before);
         }
+        let unused = |id: &HolderId| self.holders.paths_of(*id).next().is_none();
+        let unused: Vec<_> = self.holders.ids().filter(unused).collect();
+        unused.into_iter().for_each(|id| self.holders.release(id));
         Some(self)
     }
 
@@ -97,9 +97,11 @@ impl WatchTable {
     ) {
         let kinds = Kinds::of(registration);
         self.is_changing = true;
-        let id = self.paths.intern(path);
-        let before = self.paths.at_mut(id).watchers.add(connection, kinds);
-        self.account(id, connection, before, before.with(kinds));
+        let (holder, id) = (self.holders.intern(connection), self.paths.intern(path));
+        let before = self.paths.at(id).watchers.kinds(holder);
+        if before.with(kinds) != before {
+            self.set(holder, id, before.with(kinds));
+        }
         self.is_changing = false;
     }
 
@@ -110,18 +112,17 @@ impl WatchTable {
         self.is_changing = true;
         self.fire_at(event, path, told);
         self.is_changing = false;
+        told[first..].sort_unstable();
         let beyond = Kinds::told_of_descendant(event);
-        if self.recursive_watches == 0 || beyond.is_empty() {
+        if self.counts.recursive_watches == 0 || beyond.is_empty() {
             return;
         }
         let mut below = path;
         while let Some(ancestor) = parent_of(below) {
             if let Some(id) = self.paths.find(ancestor) {
-                self.paths.at(id).watchers.each(|connection, kinds| {
-                    if kinds.meets(beyond) {
-                        told.push(connection);
-                    }
-                });
+                let watchers = self.paths.at(id).watchers.iter();
+                let concerned = watchers.filter(|(_, kinds)| kinds.meets(beyond));
+                told.extend(concerned.map(|(holder, _)| self.holders.connection(holder)));
             }
             below = ancestor;
         }
@@ -130,161 +131,149 @@ impl WatchTable {
 
     /// Takes the watches of this kind from the connection; whether there was one.
     pub fn remove(&mut self, connection: ConnectionId, path: &str, kind: RemoveKind) -> bool {
-        let Some(id) = self.paths.find(path) else { return false };
+        let Some((holder, id)) = self.entry(connection, path) else { return false };
         let kinds = Kinds::removable(kind);
-        self.take(connection, id, kinds).meets(kinds)
+        self.take(holder, id, kinds).meets(kinds)
     }
 
     /// Forgets all watches of a connection.
     pub fn forget(&mut self, connection: ConnectionId) {
-        let all = (connection, PathId::MIN)..=(connection, PathId::MAX);
-        let held: Vec<PathId> = self.held.range(all).map(|(_, id)| *id).collect();
+        let Some(holder) = self.holders.find(connection) else { return };
+        let held: Vec<PathId> = self.holders.paths_of(holder).collect();
         for id in held {
-            self.take(connection, id, Kinds::removable(RemoveKind::Any));
+            self.take(holder, id, Kinds::removable(RemoveKind::Any));
         }
+        self.is_changing = true;
+        self.holders.release(holder);
+        self.is_changing = false;
     }
 
     /// Whether the connection holds a watch of this kind.
     pub fn holds(&self, connection: ConnectionId, path: &str, kind: RemoveKind) -> bool {
-        self.paths.find(path).is_some_and(|id| {
-            self.paths.at(id).watchers.kinds(connection).meets(Kinds::removable(kind))
+        self.entry(connection, path).is_some_and(|(holder, id)| {
+            self.paths.at(id).watchers.kinds(holder).meets(Kinds::removable(kind))
         })
     }
 
     /// Whether nobody watches anything.
     pub fn is_empty(&self) -> bool {
-        self.held.is_empty()
+        self.paths.is_empty()
     }
 
     /// The counts of `wchs` and `mntr`, without a walk.
     pub fn summary(&self) -> WatchSummary {
+        let Counts { data_watches, child_watches, data_paths, .. } = self.counts;
         WatchSummary {
-            connections: self.data_watches_held.len(),
-            paths: self.data_paths,
-            watches: self.data_watches,
-            watches_of_both_tables: self.data_watches + self.child_watches,
+            connections: self.holders.in_data_table(),
+            paths: data_paths,
+            watches: data_watches,
+            watches_of_both_tables: data_watches + child_watches,
         }
     }
 
     /// For `wchc`: each connection with the paths of its data table entries, both in order.
     pub fn by_connection(&self) -> Vec<(ConnectionId, Vec<Arc<str>>)> {
-        let mut listed: Vec<(ConnectionId, Vec<Arc<str>>)> = Vec::new();
-        for (connection, id) in &self.held {
-            let watched = self.paths.at(*id);
-            if !watched.watchers.kinds(*connection).in_data_table() {
-                continue;
-            }
-            match listed.last_mut() {
-                Some((last, paths)) if last == connection => paths.push(watched.path.clone()),
-                Some(_) | None => listed.push((*connection, Vec::from([watched.path.clone()]))),
-            }
-        }
-        listed.iter_mut().for_each(|(_, paths)| paths.sort_unstable());
-        listed
-    }
-
-    /// For `wchp`: each path with the connections of its data table entries, both in order.
-    pub fn by_path(&self) -> Vec<(Arc<str>, Vec<ConnectionId>)> {
-        let mut listed = Vec::with_capacity(self.data_paths);
-        for watched in self.paths.iter() {
-            let mut connections = Vec::new();
-            watched.watchers.each(|connection, kinds| {
-                if kinds.in_data_table() {
-                    connections.push(connection);
-                }
-            });
-            if !connections.is_empty() {
-                listed.push((watched.path.clone(), connections));
+        let mut listed = Vec::with_capacity(self.holders.in_data_table());
+        for holder in self.holders.ids() {
+            let held = self.holders.paths_of(holder).map(|id| self.paths.at(id));
+            let held = held.filter(|held| held.watchers.kinds(holder).in_data_table());
+            let mut paths: Vec<_> = held.map(|held| held.path.clone()).collect();
+            if !paths.is_empty() {
+                paths.sort_unstable();
+                listed.push((self.holders.connection(holder), paths));
             }
         }
         listed.sort_unstable();
         listed
     }
 
+    /// For `wchp`: each path with the connections of its data table entries, both in order.
+    pub fn by_path(&self) -> Vec<(Arc<str>, Vec<ConnectionId>)> {
+        let mut listed = Vec::with_capacity(self.counts.data_paths);
+        for watched in self.paths.iter().filter(|watched| watched.watchers.in_data_table()) {
+            let watchers = watched.watchers.iter().filter(|(_, kinds)| kinds.in_data_table());
+            let connections = watchers.map(|(holder, _)| self.holders.connection(holder));
+            let mut connections: Vec<_> = connections.collect();
+            connections.sort_unstable();
+            listed.push((watched.path.clone(), connections));
+        }
+        listed.sort_unstable();
+        listed
+    }
+
+    /// The places of a connection and a path, if both are known.
+    fn entry(&self, connection: ConnectionId, path: &str) -> Option<(HolderId, PathId)> {
+        Some((self.holders.find(connection)?, self.paths.find(path)?))
+    }
+
     /// Takes kinds from one entry; answers what it held before.
-    fn take(&mut self, connection: ConnectionId, id: PathId, kinds: Kinds) -> Kinds {
+    fn take(&mut self, holder: HolderId, id: PathId, kinds: Kinds) -> Kinds {
         self.is_changing = true;
-        let before = self.paths.at_mut(id).watchers.remove(connection, kinds);
-        self.account(id, connection, before, before.without(kinds));
-        self.paths.release_if_unwatched(id);
+        let before = self.paths.at(id).watchers.kinds(holder);
+        if before.meets(kinds) {
+            self.set(holder, id, before.without(kinds));
+        }
         self.is_changing = false;
         before
     }
 
     /// Lets a connection hold exactly this on a path.
-    fn put(&mut self, connection: ConnectionId, path: Arc<str>, kinds: Kinds) {
-        let id = self.paths.intern(path);
-        let watchers = &mut self.paths.at_mut(id).watchers;
-        let before = watchers.remove(connection, Kinds::removable(RemoveKind::Any));
-        if !kinds.is_empty() {
-            watchers.add(connection, kinds);
+    fn set(&mut self, holder: HolderId, id: PathId, kinds: Kinds) {
+        let Self { paths, holders, counts, journal, .. } = self;
+        let watched = paths.at_mut(id);
+        let listed = watched.watchers.in_data_table();
+        let before = watched.watchers.set(holder, kinds);
+        if let Some(journal) = journal {
+            journal.push((holders.connection(holder), watched.path.clone(), before));
         }
-        self.account(id, connection, before, kinds);
-        self.paths.release_if_unwatched(id);
+        holders.account(holder, id, before, kinds);
+        counts.account(before, kinds);
+        counts.account_path(listed, watched.watchers.in_data_table());
+        paths.release_if_unwatched(id);
     }
 
     /// Fires the watches set on the path itself.
     fn fire_at(&mut self, event: EventType, path: &str, told: &mut Vec<ConnectionId>) {
         let Some(id) = self.paths.find(path) else { return };
-        let concerned = Kinds::told_of(event);
-        let spent = Kinds::spent_by(event);
-        let mut changed = core::mem::take(&mut self.changed);
-        self.paths.at_mut(id).watchers.change_all(|connection, before| {
+        let Self { paths, holders, counts, journal, .. } = self;
+        let watched = paths.at_mut(id);
+        let listed = watched.watchers.in_data_table();
+        let (concerned, spent) = (Kinds::told_of(event), Kinds::spent_by(event));
+        watched.watchers.change_all(|holder, before| {
+            let connection = holders.connection(holder);
             if before.meets(concerned) {
                 told.push(connection);
             }
+            let after = before.without(spent);
             if before.meets(spent) {
-                changed.push((connection, before, before.without(spent)));
+                if let Some(journal) = journal {
+                    journal.push((connection, watched.path.clone(), before));
+                }
+                holders.account(holder, id, before, after);
+                counts.account(before, after);
             }
-            before.without(spent)
+            after
         });
-        for (connection, before, after) in changed.drain(..) {
-            self.account(id, connection, before, after);
-        }
-        self.changed = changed;
-        self.paths.release_if_unwatched(id);
+        counts.account_path(listed, watched.watchers.in_data_table());
+        paths.release_if_unwatched(id);
     }
+}
 
-    /// Keeps the index by connection and the counts in step with one entry's change.
-    fn account(&mut self, id: PathId, connection: ConnectionId, before: Kinds, after: Kinds) {
-        if let Some(journal) = &mut self.journal {
-            journal.push((connection, self.paths.at(id).path.clone(), before));
-        }
-        if before.is_empty() && !after.is_empty() {
-            self.held.insert((connection, id));
-        } else if !before.is_empty() && after.is_empty() {
-            self.held.remove(&(connection, id));
-        }
-        if !before.in_data_table() && after.in_data_table() {
-            self.add_data_watch(id, connection);
-        } else if before.in_data_table() && !after.in_data_table() {
-            self.drop_data_watch(id, connection);
-        }
+impl Counts {
+    /// Follows the change of one entry.
+    fn account(&mut self, before: Kinds, after: Kinds) {
+        self.data_watches += usize::from(after.in_data_table());
+        self.data_watches -= usize::from(before.in_data_table());
         self.child_watches += usize::from(after.in_child_table());
         self.child_watches -= usize::from(before.in_child_table());
         self.recursive_watches += usize::from(after.is_recursive());
         self.recursive_watches -= usize::from(before.is_recursive());
     }
 
-    fn add_data_watch(&mut self, id: PathId, connection: ConnectionId) {
-        self.data_watches += 1;
-        *self.data_watches_held.entry(connection).or_insert(0) += 1;
-        let watched = self.paths.at_mut(id);
-        watched.data_watchers += 1;
-        self.data_paths += usize::from(watched.data_watchers == 1);
-    }
-
-    fn drop_data_watch(&mut self, id: PathId, connection: ConnectionId) {
-        self.data_watches -= 1;
-        let held = self.data_watches_held.get_mut(&connection);
-        let held = held.expect("a connection with a data watch is counted");
-        *held -= 1;
-        if *held == 0 {
-            self.data_watches_held.remove(&connection);
-        }
-        let watched = self.paths.at_mut(id);
-        watched.data_watchers -= 1;
-        self.data_paths -= usize::from(watched.data_watchers == 0);
+    /// Follows a path into ZooKeeper's data table or out of it.
+    fn account_path(&mut self, was_listed: bool, is_listed: bool) {
+        self.data_paths += usize::from(is_listed);
+        self.data_paths -= usize::from(was_listed);
     }
 }
 

@@ -1,117 +1,76 @@
-//! The watchers of one path, small for one and quick for a hundred thousand.
+//! The watchers of one path: four bytes for each, and no allocation for one.
 
+use super::bag::Bag;
+use super::holders::HolderId;
 use super::kinds::Kinds;
-use crate::types::ConnectionId;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
+use core::num::NonZeroU32;
 
-/// Connections and what they watch. Most paths have one watcher, which needs no allocation.
+/// Connections, by their places among the holders, and what they watch.
 ///
-/// Invariant: no connection stands here with an empty set of kinds.
+/// Invariants: nobody stands here with an empty set of kinds; the count of `all` is how many
+/// stand in ZooKeeper's data table.
 #[derive(Debug, Default)]
-pub(super) enum Watchers {
-    #[default]
-    Nobody,
-    One(ConnectionId, Kinds),
-    #[expect(clippy::box_collection, reason = "keeps the common case, one watcher, at 16 bytes")]
-    Many(Box<BTreeMap<ConnectionId, Kinds>>),
+pub(super) struct Watchers {
+    all: Bag<{ Kinds::BITS }>,
 }
 
-const _: () = assert!(size_of::<Watchers>() <= 16);
-
 impl Watchers {
-    /// Adds kinds for a connection; answers what it held before.
-    pub(super) fn add(&mut self, connection: ConnectionId, kinds: Kinds) -> Kinds {
-        match self {
-            Self::Nobody => {
-                *self = Self::One(connection, kinds);
-                Kinds::NONE
-            }
-            Self::One(only, held) if *only == connection => {
-                let before = *held;
-                *held = before.with(kinds);
-                before
-            }
-            Self::One(only, held) => {
-                let both = [(*only, *held), (connection, kinds)];
-                *self = Self::Many(Box::new(BTreeMap::from(both)));
-                Kinds::NONE
-            }
-            Self::Many(all) => {
-                let held = all.entry(connection).or_default();
-                let before = *held;
-                *held = before.with(kinds);
-                before
-            }
-        }
-    }
-
-    /// Replaces every watcher's kinds by what `change` makes of them, in order of connection.
-    pub(super) fn change_all(&mut self, mut change: impl FnMut(ConnectionId, Kinds) -> Kinds) {
-        let empty = match self {
-            Self::Nobody => true,
-            Self::One(connection, kinds) => {
-                *kinds = change(*connection, *kinds);
-                kinds.is_empty()
-            }
-            Self::Many(all) => {
-                all.retain(|connection, kinds| {
-                    *kinds = change(*connection, *kinds);
-                    !kinds.is_empty()
-                });
-                all.is_empty()
-            }
+    /// Lets one watcher hold exactly this; answers what it held before.
+    pub(super) fn set(&mut self, holder: HolderId, kinds: Kinds) -> Kinds {
+        let before = match member(holder, kinds) {
+            Some(member) => self.all.put(member),
+            None => self.all.take(holder.number()),
         };
-        if empty {
-            *self = Self::Nobody;
-        }
-    }
-
-    /// Takes kinds from one connection; answers what it held before.
-    pub(super) fn remove(&mut self, connection: ConnectionId, kinds: Kinds) -> Kinds {
-        let before = self.kinds(connection);
-        let after = before.without(kinds);
-        let empty = match self {
-            Self::Nobody => true,
-            Self::One(only, held) if *only == connection => {
-                *held = after;
-                after.is_empty()
-            }
-            Self::One(..) => false,
-            Self::Many(all) if after.is_empty() => {
-                all.remove(&connection);
-                all.is_empty()
-            }
-            Self::Many(all) => {
-                all.insert(connection, after);
-                false
-            }
-        };
-        if empty {
-            *self = Self::Nobody;
-        }
+        let before = before.map_or(Kinds::NONE, |member| parts(member).1);
+        self.count(before, kinds);
         before
     }
 
-    /// What a connection holds here.
-    pub(super) fn kinds(&self, connection: ConnectionId) -> Kinds {
-        match self {
-            Self::One(only, kinds) if *only == connection => *kinds,
-            Self::Nobody | Self::One(..) => Kinds::NONE,
-            Self::Many(all) => all.get(&connection).copied().unwrap_or(Kinds::NONE),
-        }
+    /// Replaces every watcher's kinds by what `change` makes of them, in no order that means
+    /// anything.
+    pub(super) fn change_all(&mut self, mut change: impl FnMut(HolderId, Kinds) -> Kinds) {
+        let mut count = self.all.count;
+        self.all.change_all(|one| {
+            let (holder, before) = parts(one);
+            let after = change(holder, before);
+            count -= u32::from(before.in_data_table());
+            count += u32::from(after.in_data_table());
+            member(holder, after)
+        });
+        self.all.count = count;
     }
 
-    /// Hands out every watcher, in order of connection.
-    pub(super) fn each(&self, mut each: impl FnMut(ConnectionId, Kinds)) {
-        match self {
-            Self::Nobody => {}
-            Self::One(connection, kinds) => each(*connection, *kinds),
-            Self::Many(all) => all.iter().for_each(|(connection, kinds)| each(*connection, *kinds)),
-        }
+    /// What a watcher holds here.
+    pub(super) fn kinds(&self, holder: HolderId) -> Kinds {
+        self.all.find(holder.number()).map_or(Kinds::NONE, |member| parts(member).1)
+    }
+
+    /// Every watcher, in no order that means anything.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (HolderId, Kinds)> {
+        self.all.iter().map(parts)
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Nobody)
+        self.all.is_empty()
     }
+
+    /// Whether ZooKeeper would list the path in its data table.
+    pub(super) fn in_data_table(&self) -> bool {
+        self.all.count > 0
+    }
+
+    fn count(&mut self, before: Kinds, after: Kinds) {
+        self.all.count -= u32::from(before.in_data_table());
+        self.all.count += u32::from(after.in_data_table());
+    }
+}
+
+/// None if there are no kinds.
+fn member(holder: HolderId, kinds: Kinds) -> Option<NonZeroU32> {
+    let kinds = NonZeroU32::new(kinds.bits())?;
+    Some(kinds | (holder.number() << Kinds::BITS))
+}
+
+fn parts(member: NonZeroU32) -> (HolderId, Kinds) {
+    (HolderId::numbered(member.get() >> Kinds::BITS), Kinds::of_bits(member.get()))
 }

@@ -6,6 +6,9 @@
 use crate::types::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_REQUESTS_IN_FLIGHT_MAX};
 use alloc::collections::VecDeque;
 
+/// So many places are kept while nothing is under way.
+const PLACES_KEPT: usize = 64;
+
 /// Requests under way, in the order in which they will be answered.
 ///
 /// Invariant: `bytes` is the sum of `sizes`.
@@ -26,6 +29,10 @@ impl Flight {
     pub(super) fn land(&mut self, requests: usize) {
         assert!(requests <= self.sizes.len(), "more replies than requests");
         self.bytes -= self.sizes.drain(..requests).sum::<usize>();
+        // A connection that asks nothing keeps no memory for asking much.
+        if self.sizes.is_empty() && self.sizes.capacity() > PLACES_KEPT {
+            self.sizes = VecDeque::new();
+        }
     }
 
     pub(super) fn count(&self) -> usize {

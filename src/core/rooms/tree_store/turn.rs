@@ -26,6 +26,9 @@ const REPLY_BYTES: usize = 128;
 #[derive(Default)]
 pub(super) struct Turn {
     steps: Vec<Step>,
+    /// Watches set since the last step that was not a reply. They say nothing by themselves, so
+    /// that the replies around them can share a buffer; but whatever else comes meets them.
+    registrations: Vec<Step>,
     attached: Vec<(ConnectionId, Attached)>,
     opened: Vec<(SessionId, i32, Option<ConnectionId>)>,
     renewed: Vec<(SessionId, i32, ConnectionId)>,
@@ -36,7 +39,8 @@ pub(super) struct Turn {
 }
 
 impl Turn {
-    pub(super) fn finish(self, upto: Zxid, effects: &mut Vec<Effect>) {
+    pub(super) fn finish(mut self, upto: Zxid, effects: &mut Vec<Effect>) {
+        self.steps();
         // Sessions first: the pipeline must know an owner before the client can send anything.
         if !self.opened.is_empty() {
             effects.push(Effect::Opened(self.opened, upto));
@@ -70,6 +74,12 @@ impl Turn {
             }
             Some(_) | None => unreachable!("a reply step was just pushed"),
         }
+    }
+
+    /// All steps so far, for another one that is not a reply.
+    fn steps(&mut self) -> &mut Vec<Step> {
+        self.steps.append(&mut self.registrations);
+        &mut self.steps
     }
 }
 
@@ -158,7 +168,7 @@ fn apply(
     turn.txns += 1;
     turn.bytes += proposal.payload.len() as u64;
     turn.exceeded.append(&mut effects.quotas);
-    turn.steps.extend(effects.changes.drain(..).map(Step::Change));
+    turn.steps().extend(effects.changes.drain(..).map(Step::Change));
     for change in &effects.sessions {
         match change {
             SessionChange::Opened { session, timeout_ms } => {
@@ -216,8 +226,8 @@ fn travel(tree: &Tree, frame: &Bytes, sender: &Arc<Sender>, watched: &mut bool, 
             let set = reader.read(tree, xid, &read, turn.reply_to(sender.connection));
             if set {
                 *watched = true;
-                turn.steps
-                    .extend(registration(&read).map(|(path, kind)| register(sender, path, kind)));
+                let set = registration(&read).map(|(path, kind)| register(sender, path, kind));
+                turn.registrations.extend(set);
             }
         }
         Request::Watch(op) => {
@@ -235,7 +245,7 @@ fn travel(tree: &Tree, frame: &Bytes, sender: &Arc<Sender>, watched: &mut bool, 
         }
         Request::Auth { .. } => {
             let (connection, ids) = (sender.connection, sender.ids.clone());
-            turn.steps.push(Step::Identities { connection, ids });
+            turn.steps().push(Step::Identities { connection, ids });
             // The connection has answered it; no bytes follow, but it is no longer under way.
             turn.reply_to(connection);
         }
@@ -277,19 +287,19 @@ fn watch(tree: &Tree, xid: Xid, op: &WatchOp<'_>, sender: &Sender, turn: &mut Tu
                 WatchMode::Persistent => WatchRegistration::Persistent,
                 WatchMode::PersistentRecursive => WatchRegistration::PersistentRecursive,
             };
-            turn.steps.push(register(sender, path, kind));
+            turn.registrations.push(register(sender, path, kind));
             codec.encode_reply(xid, zxid, &Reply::WatchAdded, turn.reply_to(connection));
         }
         WatchOp::Remove { path, kind } => {
             let op = OwnedWatchOp::Remove { path: Arc::from(*path), kind: *kind };
-            turn.steps.push(Step::Watch { connection, codec, xid, zxid, op });
+            turn.steps().push(Step::Watch { connection, codec, xid, zxid, op });
         }
         WatchOp::Check { path, kind } => {
             let op = OwnedWatchOp::Check { path: Arc::from(*path), kind: *kind };
-            turn.steps.push(Step::Watch { connection, codec, xid, zxid, op });
+            turn.steps().push(Step::Watch { connection, codec, xid, zxid, op });
         }
         WatchOp::Set { broken_off, .. } => {
-            set_watches(tree, op, sender, &mut turn.steps);
+            set_watches(tree, op, sender, turn.steps());
             let broken = Reply::Error(ErrorCode::MarshallingError);
             let reply = if *broken_off { broken } else { Reply::Done };
             codec.encode_reply(xid, zxid, &reply, turn.reply_to(connection));

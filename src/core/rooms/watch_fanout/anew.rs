@@ -3,7 +3,7 @@
 //! anything twice, and nothing is lost.
 
 use super::parcels::Parcels;
-use super::{Delivery, Fan, FanoutStats, Step, WatchFanout, Watcher};
+use super::{Delivery, Fan, FanoutStats, KEPT, Step, WatchFanout, Watcher};
 use crate::types::ConnectionId;
 use alloc::vec::Vec;
 use foldhash::quality::FixedState;
@@ -36,8 +36,11 @@ impl Fan {
 
     /// What was changed stays.
     pub(super) fn settle(&mut self) {
-        self.undo.known.clear();
-        self.undo.moved.clear();
+        let Undo { known, moved, .. } = &mut self.undo;
+        known.clear();
+        known.shrink_to(KEPT);
+        moved.clear();
+        moved.shrink_to(KEPT);
         self.table.settle();
     }
 }
