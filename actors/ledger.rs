@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// So many places are kept while nothing is under way.
-const PLACES_KEPT: usize = 64;
+const PLACES_KEPT: usize = 128;
 
 /// See the module.
 pub(crate) struct Ledger {

@@ -147,7 +147,7 @@ mod tests {
         }
         let places = |bag: &Pairs| bag.many.as_ref().map_or(0, |many| many.capacity());
         assert!(places(&bag) < 200_000, "{}", places(&bag));
-        bag.change_all(|one| (Pairs::key(one) % 100 == 0).then_some(one));
+        bag.change_all(|one| Pairs::key(one).is_multiple_of(100).then_some(one));
         assert!(places(&bag) < 4_000, "{}", places(&bag));
         for key in 1..1_000 {
             bag.take(key * 100);
@@ -170,7 +170,7 @@ mod tests {
                     0 => prop_assert_eq!(bag.take(key), model.remove(&key)),
                     1 if below == 1 => {
                         let kept = |one: NonZeroU32| {
-                            (one.get() % 3 != 0).then(|| member(one.get() >> 4, 15))
+                            (!one.get().is_multiple_of(3)).then(|| member(one.get() >> 4, 15))
                         };
                         bag.change_all(kept);
                         model = model.into_values().filter_map(kept)

@@ -7,7 +7,7 @@ use crate::types::limits::{CONNECTION_BYTES_IN_FLIGHT_MAX, CONNECTION_REQUESTS_I
 use alloc::collections::VecDeque;
 
 /// So many places are kept while nothing is under way.
-const PLACES_KEPT: usize = 64;
+const PLACES_KEPT: usize = 128;
 
 /// Requests under way, in the order in which they will be answered.
 ///
