@@ -62,8 +62,8 @@ pub(super) struct Desk {
     lanes: HashMap<ConnectionId, u64, FixedState>,
     /// Confirmations that wait for the history to get there.
     reaching: BTreeSet<(Zxid, u64)>,
-    /// Requests other than writes under way.
-    confirmations: usize,
+    /// How many confirmations are under way of each connection that has any.
+    confirmations: HashMap<ConnectionId, usize, FixedState>,
     /// Questions under way, each known by the number of the first of those it is asked for.
     shared: BTreeMap<u64, Vec<u64>>,
 }
@@ -76,7 +76,7 @@ impl Desk {
             slots: VecDeque::new(),
             lanes: HashMap::with_hasher(FixedState::default()),
             reaching: BTreeSet::new(),
-            confirmations: 0,
+            confirmations: HashMap::with_hasher(FixedState::default()),
             shared: BTreeMap::new(),
         }
     }
@@ -102,7 +102,9 @@ impl Desk {
 
     fn seat(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> u64 {
         let serial = self.first + self.slots.len() as u64;
-        self.confirmations += usize::from(body.is_confirmation());
+        if body.is_confirmation() {
+            *self.confirmations.entry(sender.connection).or_default() += 1;
+        }
         self.lanes.insert(sender.connection, serial);
         let held = Held { sender: sender.clone(), xid, body, after: Vec::new() };
         self.slots.push_back(Some(held));
@@ -222,7 +224,7 @@ impl Desk {
         self.lanes.clear();
         self.reaching.clear();
         self.shared.clear();
-        self.confirmations = 0;
+        self.confirmations.clear();
         connections.into_iter().collect()
     }
 
@@ -276,11 +278,11 @@ impl Desk {
     /// sent before: the leader that could have is gone. That write's place in the history is
     /// voucher enough, since its leader had not been deposed when it came.
     fn release_earlier(&mut self, serial: u64, out: &mut Vec<Committed>) {
-        if self.confirmations == 0 {
-            return;
-        }
         let end = place(self.first, serial);
         let connection = self.slots[end].as_ref().map(|held| held.sender.connection);
+        if !connection.is_some_and(|connection| self.confirmations.contains_key(&connection)) {
+            return;
+        }
         let earlier: Vec<_> = (self.first..serial)
             .zip(self.slots.iter())
             .filter(|(_, slot)| slot.as_ref().map(|held| held.sender.connection) == connection)
@@ -295,8 +297,10 @@ impl Desk {
     fn remove(&mut self, serial: u64) -> Option<Held> {
         let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
         let held = self.slots.get_mut(at)?.take()?;
-        self.confirmations -= usize::from(held.body.is_confirmation());
         let connection = held.sender.connection;
+        if held.body.is_confirmation() {
+            self.confirmed_one(connection);
+        }
         if self.lanes.get(&connection) == Some(&serial) {
             self.lanes.remove(&connection);
         }
@@ -305,6 +309,14 @@ impl Desk {
             self.first += 1;
         }
         Some(held)
+    }
+
+    fn confirmed_one(&mut self, connection: ConnectionId) {
+        let open = self.confirmations.get_mut(&connection).expect("it was counted when it came");
+        *open -= 1;
+        if *open == 0 {
+            self.confirmations.remove(&connection);
+        }
     }
 }
 
