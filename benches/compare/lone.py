@@ -38,6 +38,7 @@ def watches(side, size):
         rows.WATCH: (facts.get("memory for each watch", 0.0), "B"),
         rows.LAST_TOLD: (found["last event"]["p50"] / 1e3, "ms"),
         rows.BYSTANDER: (found["probe"]["max"] / 1e3, "ms"),
+        rows.SETTING: (found["between"]["max"] / 1e3, "ms"),
     }
 
 

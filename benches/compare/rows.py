@@ -120,6 +120,7 @@ IDLE = "idle session with its connection"
 WATCH = "memory for each watch"
 LAST_TOLD = "100 k watches on 100 connections: until the last is told, p50"
 BYSTANDER = "100 k watches on 100 connections: a bystander meanwhile, max"
+SETTING = "100 k watches set in one go: a bystander meanwhile, max"
 WRITTEN = "written for each byte of data, sets of 100 B"
 FILLED = "1 M znodes of 100 B: resident"
 STARTED = "1 M znodes of 100 B: start until it serves"
@@ -179,5 +180,5 @@ class Size:
 
 SHORT = Size(rounds=2, seconds=1.5, warm_up=0.4, sessions=2_000, snapshot_seconds=5, kills=3,
              hangs=2, is_large=False)
-FULL = Size(rounds=5, seconds=5, warm_up=2, sessions=5_000, snapshot_seconds=30, kills=50,
+FULL = Size(rounds=3, seconds=5, warm_up=1.5, sessions=5_000, snapshot_seconds=30, kills=50,
             hangs=10, is_large=True)

@@ -2,7 +2,8 @@
 //!
 //! A round: everybody watches, one change of every watched znode is asked for, all events are
 //! awaited. Watches are one-shot data watches, so every round registers them anew. Meanwhile a
-//! probe on a thread of its own asks for something else: a fan-out must not hold up the others.
+//! probe on a thread of its own asks for something else: a fan-out must not hold up the others. What
+//! it meets while a hundred thousand watches are set in one go is a row of its own (`between`).
 
 use super::crew::{Clock, Crew};
 use super::link::Arrival;
@@ -23,12 +24,14 @@ const CHANGE: u8 = 1;
 const EVENT: u8 = 2;
 const LAST_EVENT: u8 = 3;
 pub(super) const PROBE: u8 = 4;
-const ROWS: [(&str, u8); 5] = [
+pub(super) const PROBE_BETWEEN: u8 = 5;
+const ROWS: [(&str, u8); 6] = [
     ("watch", WATCH),
     ("change", CHANGE),
     ("event", EVENT),
     ("last event", LAST_EVENT),
     ("probe", PROBE),
+    ("between", PROBE_BETWEEN),
 ];
 /// Requests in one frame; servers bound frames to 1 MiB.
 const BATCH: usize = 1_000;
@@ -36,7 +39,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long servers may take to give back what setting the first watches took.
 const SETTLING: Duration = Duration::from_secs(4);
 
+/// What the probe has to know.
+#[derive(Default)]
+pub(super) struct Stage {
+    /// A change was asked for, and not everybody was told yet.
+    pub(super) is_changing: AtomicBool,
+    pub(super) is_over: AtomicBool,
+}
+
 struct Fanout<'p> {
+    stage: &'p Stage,
     crew: Crew<'p>,
     /// What each watcher watches, by track; the track behind them makes the changes.
     paths: Vec<String>,
@@ -56,7 +68,8 @@ pub(super) fn watches(
     let clock = Clock::start();
     let window = Window { from_ns: 0, to_ns: u64::MAX, moment_ns: moment_ns(plan.duration) };
     let meter = Meter::begin(plan, live)?;
-    let mut fanout = Fanout::open(plan, names, watches, window)?;
+    let stage = Stage::default();
+    let mut fanout = Fanout::open(plan, names, &stage, watches, window)?;
     let before = meter.used_now()?;
     fanout.crew.set_clock(clock);
     fanout.register()?;
@@ -65,11 +78,10 @@ pub(super) fn watches(
     let after = meter.used_now()?;
     fanout.round()?;
     fanout.tally = Tally::new(window);
-    let over = AtomicBool::new(false);
     let (measured, probed) = std::thread::scope(|scope| {
-        let probe = scope.spawn(|| probe::ask(plan, names, clock, window, &over));
+        let probe = scope.spawn(|| probe::ask(plan, names, clock, window, &stage));
         let measured = fanout.rounds(plan, live, clock, window);
-        over.store(true, Ordering::Relaxed);
+        stage.is_over.store(true, Ordering::Relaxed);
         let probed = probe.join().expect("the probe hands its errors over and does not panic");
         (measured, probed)
     });
@@ -87,6 +99,7 @@ impl<'p> Fanout<'p> {
     fn open(
         plan: &'p Plan,
         names: &Names,
+        stage: &'p Stage,
         watches: u64,
         window: Window,
     ) -> Result<Self, LoadError> {
@@ -96,6 +109,7 @@ impl<'p> Fanout<'p> {
             path
         });
         Ok(Self {
+            stage,
             paths: paths.collect(),
             watches,
             data: value(plan),
@@ -158,6 +172,7 @@ impl<'p> Fanout<'p> {
 
     /// One change, and every event of it.
     fn round(&mut self) -> Result<(), LoadError> {
+        self.stage.is_changing.store(true, Ordering::Relaxed);
         let since_ns = self.crew.now_ns();
         let changer = self.crew.plan.connections;
         for batch in self.paths.chunks(BATCH) {
@@ -180,6 +195,7 @@ impl<'p> Fanout<'p> {
                 told += self.take_in(track, since_ns)?;
             }
         }
+        self.stage.is_changing.store(false, Ordering::Relaxed);
         self.tally.answered(LAST_EVENT, since_ns, self.crew.now_ns(), 0);
         self.settle()
     }
