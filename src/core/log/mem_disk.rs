@@ -61,8 +61,8 @@ impl MemDisk {
         }
     }
 
-    /// Lets the call after `calls` more changing calls fail, once; with `verb`, only calls of that
-    /// name count: "create", "write", "sync", "rename", "remove", "sync directory".
+    /// Lets the call after `calls` more calls fail, once; with `verb`, only calls of that
+    /// name count: "create", "write", "read", "sync", "rename", "remove", "sync directory".
     pub fn fail_after(&mut self, calls: u32, verb: Option<&'static str>, fault: Fault) {
         self.fault = Some(PlannedFault { verb, calls, fault });
     }

@@ -24,12 +24,20 @@ pub struct Source<D> {
 
 impl<D: Disk> Source<D> {
     /// Finds it; `None` when there is no snapshot that is whole.
+    ///
+    /// # Errors
+    /// The disk refused to tell, or the newest one was removed just now. An older one is no
+    /// substitute then: the log may not reach back to it.
     pub fn open(mut disk: D) -> Result<Option<Self>, LogError> {
         for zxid in list(&mut disk)? {
-            if verify(&mut disk, zxid).is_ok() {
-                let name = snapshot::name(zxid);
-                let length = disk.length(&name)?;
-                return Ok(Some(Self { disk, zxid, name, position: 0, length }));
+            match verify(&mut disk, zxid) {
+                Ok(()) => {
+                    let name = snapshot::name(zxid);
+                    let length = disk.length(&name)?;
+                    return Ok(Some(Self { disk, zxid, name, position: 0, length }));
+                }
+                Err(LogError::Corrupt { .. }) => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(None)

@@ -1,6 +1,7 @@
 //! Snapshots as files: whole or absent, damaged ones passed over, old ones purged.
 
 use super::*;
+use crate::log::transfer::Source;
 
 #[test]
 fn a_damaged_snapshot_gives_way_to_an_older_one_if_the_log_reaches_back() {
@@ -37,6 +38,34 @@ fn purge_keeps_the_snapshots_asked_for_and_the_log_after_the_oldest() {
     drop(log);
     disk.lose("snapshot.0000000000000028");
     assert_eq!(open(&mut disk).unwrap().1.snapshot, Some(Zxid(30)));
+}
+
+/// The disk fails once, at any call, while the newest snapshot is looked for.
+#[test]
+fn a_disk_that_fails_once_does_not_make_an_older_snapshot_the_newest() {
+    let mut disk = written(9);
+    publish(&mut disk, 3).unwrap();
+    publish(&mut disk, 6).unwrap();
+    let mut refused = 0;
+    for calls in 0.. {
+        disk.fail_after(calls, None, Fault::Broken);
+        let found = Source::open(&mut disk).map(|source| source.map(|source| source.zxid()));
+        let is_over = disk.heal();
+        match found {
+            Ok(found) => assert_eq!(found, Some(Zxid(6)), "call {calls}"),
+            Err(error) => {
+                assert!(matches!(error, LogError::Disk(_)), "{error}");
+                refused += 1;
+            }
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(refused > 2);
+    disk.flip("snapshot.0000000000000006", 70, 3);
+    let older = Source::open(&mut disk).unwrap().map(|source| source.zxid());
+    assert_eq!(older, Some(Zxid(3)));
 }
 
 #[test]

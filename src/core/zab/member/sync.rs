@@ -21,8 +21,9 @@ enum Source {
     Unknown(Zxid),
     /// It was sent everything up to here.
     After(Zxid),
-    /// A snapshot is to be opened.
-    Snapshot,
+    /// A snapshot is to be opened. The log does not reach back to this zxid, so an older one would
+    /// lead nowhere.
+    Snapshot { beyond: Zxid },
     /// A snapshot is being sent.
     Chunks,
 }
@@ -39,7 +40,7 @@ impl Sync {
     pub(super) fn has_snapshot_open(&self) -> bool {
         match self.source {
             Source::Unknown(_) | Source::After(_) => false,
-            Source::Snapshot | Source::Chunks => true,
+            Source::Snapshot { .. } | Source::Chunks => true,
         }
     }
 }
@@ -101,7 +102,9 @@ impl Leader {
             Source::Unknown(after) | Source::After(after) => {
                 (history, MemberEffect::ReadHistory(HistoryReader::Learner(learner), after))
             }
-            Source::Snapshot => (Read::Snapshot(learner), MemberEffect::OpenSnapshot(learner)),
+            Source::Snapshot { .. } => {
+                (Read::Snapshot(learner), MemberEffect::OpenSnapshot(learner))
+            }
             Source::Chunks => (Read::Snapshot(learner), MemberEffect::ReadSnapshot(learner)),
         };
         ground.read(read, question, out);
@@ -194,13 +197,13 @@ impl Leader {
         let (asked, is_known) = match sync.source {
             Source::Unknown(after) => (after, false),
             Source::After(after) => (after, true),
-            Source::Snapshot | Source::Chunks => return self.pump(ground, learner, out),
+            Source::Snapshot { .. } | Source::Chunks => return self.pump(ground, learner, out),
         };
         if answer == Answer::Stale || history.after != asked {
             return self.pump(ground, learner, out);
         }
         if !history.reaches_back {
-            sync.source = Source::Snapshot;
+            sync.source = Source::Snapshot { beyond: asked };
             return self.pump(ground, learner, out);
         }
         if is_known && history.base != asked {
@@ -241,7 +244,11 @@ impl Leader {
             return self.pump(ground, learner, out);
         }
         let Chunk { zxid, bytes, last } = chunk;
-        if sync.source == Source::Snapshot {
+        if let Source::Snapshot { beyond } = sync.source {
+            if zxid <= beyond {
+                // The newest one must be damaged.
+                return self.snapshot_unreadable(ground, learner, answer, out);
+            }
             let message = Message::SyncSnapshot { epoch, zxid, time_ms: ground.time_ms };
             out.push(MemberEffect::Send(learner, message));
         }

@@ -128,6 +128,28 @@ fn a_learner_is_brought_up_to_date_from_a_snapshot() {
     assert_eq!(world.servers[&late].disk.image.base, world.servers[&leader].disk.image.base);
 }
 
+/// The leader's newest snapshot became unreadable, and the one before it is older than its log.
+#[test]
+fn a_snapshot_that_the_log_does_not_reach_back_to_is_not_sent() {
+    let (mut world, leader, late) = catch_up(100, true);
+    let stale = world.servers[&leader].disk.image.snapshot;
+    world.crash(late, 0);
+    for _ in 0..10 {
+        world.propose(leader, 2);
+        world.run(20);
+    }
+    world.purge(leader);
+    let good = core::mem::replace(&mut world.server(leader).disk.image.snapshot, stale);
+    world.propose(leader, 2);
+    world.restart(late);
+    world.run(3000);
+    assert!(world.servers[&leader].snapshot_reads > 1, "nobody asked for one");
+    assert!(world.servers[&late].disk.image.last() <= good, "the log has a hole");
+    world.server(leader).disk.image.snapshot = good;
+    assert_eq!(world.converge(), leader);
+    assert_eq!(world.servers[&late].disk.image.base, good);
+}
+
 #[test]
 fn a_late_joiner_under_load_misses_nothing() {
     for window_bytes in [0, 300, LARGE] {
