@@ -91,8 +91,8 @@ TRIO_ROWS = (
     Row("trio: 90/10 mix 24×64", "get=90,set=10", shape(24, 64), Bound(7), Bound(10), TRIO,
         "get=90,set=10"),
     Row("trio: linearizable get 24×64, of a local one", "get", shape(24, 64), Bound(0.8),
-        Bound(0.9), "each read travels to the tree store behind its confirmation, which takes "
-        "some four times what answering it in place does",
+        Bound(0.9), "a question to the leader and its answer wake threads of two servers; what one "
+        "read of a socket brought shares them, and that is too little to share",
         base="ostler, native", ours="ostler, linearizable"),
 )
 
@@ -134,16 +134,16 @@ FACTS = {
     EMPTY: Fact(12, 8, why="code and tables of the process itself; nothing grows with use"),
     BINARY: Fact(25, 15, why="line numbers for traces of panics are half of it"),
     IDLE: Fact(3, 1.5, why="the connection's task and its entry among the sessions"),
-    WATCH: Fact(64, 40, why="what answering the reads that set them left behind counts too; how much "
-                            "that is was not isolated"),
+    WATCH: Fact(64, 40, why="the table takes some 13 B of it where paths are shared; the rest is memory that "
+                            "the requests which set them took and the allocator keeps"),
     LAST_TOLD: Fact(400, 250, why=SHARED),
     BYSTANDER: Fact(20, 20, why="a bystander shares two cores with 100 k events and those who "
                                 "read them"),
-    WRITTEN: Fact(3, 2, why="a set of 100 bytes is a record of 240, and a file that is new is "
-                            "filled with zeros first"),
+    WRITTEN: Fact(3, 2, why="a set of 100 bytes is a record of 240; the rest is snapshots, and zeros that "
+                            "batches below 32 KiB find in a new file"),
     FILLED: Fact(270, 200, why="a slot, a name, data and a place in the index for each"),
     STARTED: Fact(2, 1, why="there is no snapshot yet, so a million records of the log are applied: some "
-                            "1.2 s of processor time; the rest is waiting for a core"),
+                            "0.9 s on a calm machine; the rest is waiting for a core"),
     LARGE: Fact(3000, 2000, why="a slot, a name, data and a place in the index for each"),
     DIP: Fact(75, 90, True, "the snapshot's slices and the disk they go to are shared with the "
                             "log"),
