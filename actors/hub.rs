@@ -1,10 +1,11 @@
 //! What the connections of one arbiter share: the lanes by which posts reach them, the list of
-//! sessions heard from since the sweeper was last told, and what they ask the pipeline together.
+//! sessions heard from since the sweeper was last told, and when they ask the pipeline together.
 
 use crate::clock::Clock;
 use crate::counters::Counters;
 use crate::faults::RoomFaults;
 use crate::postbox::{Post, Postboxes};
+use crate::questions::Questions;
 use crate::supervisor::shared;
 use crate::switchboard::Switchboard;
 use crate::view::ReadView;
@@ -27,6 +28,7 @@ use tokio::sync::Notify;
 pub(crate) struct Shared {
     pub(crate) door: Arc<Door>,
     pub(crate) rooms: Switchboard,
+    pub(crate) questions: Questions,
     pub(crate) postboxes: Postboxes,
     pub(crate) view: ReadView,
     pub(crate) counters: Arc<Counters>,
@@ -92,11 +94,7 @@ pub(crate) struct Hub {
     arbiter: usize,
     lanes: RefCell<HashMap<ConnectionId, Rc<Lane>>>,
     heard: RefCell<Vec<Rc<Lane>>>,
-    /// Connections that want to be vouched for; they ask together.
-    unvouched: RefCell<Vec<Arc<Sender>>>,
-    /// Some have asked, and nothing has come for anybody since: others had better wait and ask
-    /// together, for each question wakes two threads here and one on the leader.
-    has_asked: Cell<bool>,
+    /// Some want to be vouched for, and may ask.
     may_ask: Notify,
 }
 
@@ -108,8 +106,6 @@ impl Hub {
             arbiter,
             lanes: RefCell::default(),
             heard: RefCell::default(),
-            unvouched: RefCell::default(),
-            has_asked: Cell::default(),
             may_ask: Notify::new(),
         });
         actix_rt::spawn(Self::distribute(hub.clone()));
@@ -126,8 +122,7 @@ impl Hub {
 
     pub(crate) fn leave(&self, id: ConnectionId) {
         self.lanes.borrow_mut().remove(&id);
-        self.ask_before(id);
-        self.let_others_ask();
+        self.shared.questions.forget(id);
     }
 
     /// Notes that a session was heard from.
@@ -141,35 +136,13 @@ impl Hub {
 
     /// A connection submits requests.
     pub(crate) fn submit(&self, submission: Submission) {
-        self.ask_before(submission.sender.connection);
+        self.shared.questions.ask_before(submission.sender.connection);
         self.shared.rooms.pipeline(pipeline::Input::Submit(submission));
     }
 
     /// A connection wants to be vouched for.
     pub(crate) fn ask_for(&self, sender: Arc<Sender>) {
-        self.unvouched.borrow_mut().push(sender);
-        self.may_ask.notify_one();
-    }
-
-    /// The pipeline is going to be told something of this connection: what it wants already
-    /// stands before that.
-    pub(crate) fn ask_before(&self, id: ConnectionId) {
-        if self.unvouched.borrow().iter().any(|sender| sender.connection == id) {
-            self.ask();
-        }
-    }
-
-    fn ask(&self) {
-        let senders = self.unvouched.take();
-        if !senders.is_empty() {
-            self.has_asked.set(true);
-            self.shared.rooms.pipeline(pipeline::Input::Vouch(senders));
-        }
-    }
-
-    /// Those who have asked have an answer, or are gone.
-    fn let_others_ask(&self) {
-        if self.has_asked.replace(false) {
+        if self.shared.questions.want(sender) {
             self.may_ask.notify_one();
         }
     }
@@ -179,9 +152,7 @@ impl Hub {
             hub.may_ask.notified().await;
             // Once all connections have had their turn for which something has come meanwhile.
             actix_rt::task::yield_now().await;
-            if !hub.has_asked.get() {
-                hub.ask();
-            }
+            hub.shared.questions.ask();
         }
     }
 
@@ -197,9 +168,6 @@ impl Hub {
         let mut gone = Vec::new();
         let lanes = self.lanes.borrow();
         let posts = self.shared.postboxes.of(self.arbiter).take();
-        if !posts.is_empty() {
-            self.let_others_ask();
-        }
         for post in posts {
             if let Some(lane) = lanes.get(&post.connection()) {
                 lane.inbox.borrow_mut().push(post);

@@ -7,6 +7,7 @@ use crate::faults::Faults;
 use crate::hub::{Hub, Shared};
 use crate::links::Links;
 use crate::postbox::{Post, Postboxes};
+use crate::questions::Questions;
 use crate::room::Inspect;
 use crate::session_clocks::SessionClocks;
 use crate::settings::Settings;
@@ -100,6 +101,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
     };
     let plan = Plan {
         settings: &Settings::default(),
+        questions: Questions::new(switchboard.clone()),
         rooms: switchboard,
         links: Links::default(),
         postboxes: Postboxes::new(2),
@@ -124,6 +126,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
         words: Arc::new(Words::new(&plan, rooms)),
         rooms: plan.rooms,
         postboxes: plan.postboxes,
+        questions: plan.questions,
         view: plan.view,
         counters: plan.counters,
         clock: plan.clock,

@@ -20,6 +20,7 @@ mod monitor;
 mod peer;
 mod pipeline;
 mod postbox;
+mod questions;
 mod rebuilding;
 mod recover;
 mod room;

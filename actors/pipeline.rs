@@ -5,6 +5,7 @@ use crate::counters::Counters;
 use crate::fatal;
 use crate::links::Links;
 use crate::postbox::{Post, Postboxes};
+use crate::questions::Questions;
 use crate::room::Perform;
 use crate::session_clocks::SessionClocks;
 use crate::switchboard::Switchboard;
@@ -23,6 +24,7 @@ pub(crate) struct PipelineRoom {
     pub(crate) learns_as: &'static str,
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
+    pub(crate) questions: Questions,
     pub(crate) counters: Arc<Counters>,
     pub(crate) links: Links,
     pub(crate) session_clocks: SessionClocks,
@@ -82,6 +84,7 @@ impl Perform<Pipeline> for PipelineRoom {
             Effect::WriteSnapshot { bytes, last } => {
                 self.rooms.snapshot_writer(SnapshotWork::Received { bytes, last });
             }
+            Effect::MayAsk => again.extend(self.questions.may_ask()),
             Effect::Restate => self.rooms.log_writer(log_writer::Input::Restate),
             Effect::Halt(reason) => fatal::stop_at_broken_invariant(&self.logger, reason),
         }

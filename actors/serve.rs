@@ -8,6 +8,7 @@ use crate::faults::Faults;
 use crate::hub::Shared;
 use crate::listener::{Limits, accept, open_hub};
 use crate::postbox::Postboxes;
+use crate::questions::Questions;
 use crate::recover::{random, recover};
 use crate::room::Inspect;
 use crate::session_clocks::SessionClocks;
@@ -121,9 +122,11 @@ async fn run(settings: Settings, logger: Logger, drill: Drill) -> Result<(), Ser
     let peers = ensemble::bind(&settings)?;
     let parts = wiring::split(recover(&settings, &logger)?, &drill.faults);
     fatal::heed_panics(logger.clone());
+    let rooms = Switchboard::default();
     let plan = Plan {
         settings: &settings,
-        rooms: Switchboard::default(),
+        questions: Questions::new(rooms.clone()),
+        rooms,
         postboxes: Postboxes::new(settings.connection_arbiters),
         links: ensemble::links(&settings),
         view: parts.view.clone(),
@@ -182,6 +185,7 @@ fn open_doors(plan: &Plan<'_>, rooms: &Rooms, listeners: Vec<TcpListener>) -> Ve
         }),
         rooms: plan.rooms.clone(),
         postboxes: plan.postboxes.clone(),
+        questions: plan.questions.clone(),
         view: plan.view.clone(),
         counters: plan.counters.clone(),
         clock: plan.clock,

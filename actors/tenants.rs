@@ -248,7 +248,7 @@ pub(crate) fn pipeline(plan: &Plan<'_>, recovered: Recovered) -> Room<Pipeline, 
     let (me, learns_as, clock) = (settings.server, ensemble::learns_as(settings), plan.clock);
     let (session_clocks, rooms) = (plan.session_clocks.clone(), plan.rooms.clone());
     let (postboxes, links) = (plan.postboxes.clone(), plan.links.clone());
-    let counters = plan.counters.clone();
+    let (counters, questions) = (plan.counters.clone(), plan.questions.clone());
     let logger = plan.logger.new(o!("room" => "pipeline"));
     let make = move |machine| {
         let room = PipelineRoom {
@@ -257,6 +257,7 @@ pub(crate) fn pipeline(plan: &Plan<'_>, recovered: Recovered) -> Room<Pipeline, 
             learns_as,
             rooms: rooms.clone(),
             postboxes: postboxes.clone(),
+            questions: questions.clone(),
             links: links.clone(),
             counters: counters.clone(),
             clock,

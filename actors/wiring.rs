@@ -5,6 +5,7 @@ use crate::counters::Counters;
 use crate::faults::Faults;
 use crate::links::Links;
 use crate::postbox::Postboxes;
+use crate::questions::Questions;
 use crate::recover::Recovery;
 use crate::room::Inspect;
 use crate::session_clocks::SessionClocks;
@@ -51,6 +52,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) rooms: Switchboard,
     pub(crate) postboxes: Postboxes,
+    pub(crate) questions: Questions,
     pub(crate) links: Links,
     pub(crate) view: ReadView,
     pub(crate) counters: Arc<Counters>,

@@ -312,10 +312,17 @@ impl World {
                 self.schedule(at_us, Due::ToClient(wire));
             }
         }
-        if let Some(sender) = out.unvouched {
-            self.tell_pipeline(server, pipeline::Input::Vouch(vec![sender]));
+        if let Some(sender) = out.unvouched
+            && self.rooms(server).asking.want(sender)
+        {
+            // Others have their turn first, and may join in.
+            let life = self.servers[server].life;
+            let us = self.dice.below(self.plan.act_us);
+            self.schedule_in(us, Due::Ask(server, life));
         }
         for submission in out.submissions {
+            let asked = self.rooms(server).asking.ask_before(submission.sender.connection);
+            self.tell_pipeline_if(server, asked);
             self.tell_pipeline(server, pipeline::Input::Submit(submission));
         }
         if ends {
@@ -323,9 +330,16 @@ impl World {
         }
     }
 
+    /// Those who want to be vouched for ask, if they may.
+    pub(crate) fn doors_ask(&mut self, server: usize) {
+        let asked = self.rooms(server).asking.ask();
+        self.tell_pipeline_if(server, asked);
+    }
+
     /// The server's end of a connection is gone.
     fn seat_ends(&mut self, server: usize, id: ConnectionId) {
         let Some(seat) = self.rooms(server).seats.remove(&id) else { return };
+        self.rooms(server).asking.forget(id);
         let session = seat.machine.session();
         self.tell_pipeline(server, pipeline::Input::Gone(session, id));
         self.tell_fanout(server, watch_fanout::Input::Closed(vec![id]));

@@ -120,6 +120,12 @@ impl World {
         self.wake(server, Name::Pipeline);
     }
 
+    pub(crate) fn tell_pipeline_if(&mut self, server: usize, input: Option<pipeline::Input>) {
+        if let Some(input) = input {
+            self.tell_pipeline(server, input);
+        }
+    }
+
     pub(crate) fn tell_log(&mut self, server: usize, input: log_writer::Input) {
         self.rooms(server).log_writer.inbox.push_back(input);
         self.wake(server, Name::Log);
@@ -248,6 +254,11 @@ impl World {
             }
             pipeline::Effect::WriteSnapshot { bytes, last } => {
                 self.tell_snapshot(server, SnapshotWork::Received { bytes, last });
+            }
+            pipeline::Effect::MayAsk => {
+                let asked = self.rooms(server).asking.may_ask();
+                self.tally.count("questions behind a question", u64::from(asked.is_some()));
+                self.tell_pipeline_if(server, asked);
             }
             pipeline::Effect::Restate => self.tell_log(server, log_writer::Input::Restate),
             pipeline::Effect::Halt(reason) => panic!("server {server} halts: {reason}"),

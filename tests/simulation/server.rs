@@ -7,6 +7,7 @@ use crate::plan::Plan;
 use ostler_core::log::snapshot::{Reader, Writer};
 use ostler_core::log::transfer::{Sink, Source};
 use ostler_core::log::{Entry, Log, LogError, LogSettings};
+use ostler_core::rooms::asking::Asking;
 use ostler_core::rooms::connection::Connection;
 use ostler_core::rooms::log_writer::LogWriter;
 use ostler_core::rooms::peer::Peer;
@@ -203,6 +204,8 @@ pub(crate) struct Rooms {
     pub(crate) view: Shown,
     /// Every event up to here has been posted.
     pub(crate) delivered: Zxid,
+    /// Connections that want to be vouched for.
+    pub(crate) asking: Asking,
     pub(crate) seats: BTreeMap<ConnectionId, Seat>,
     pub(crate) heard: BTreeMap<SessionId, u64>,
     /// Whose session clocks run, as was said last.
@@ -307,6 +310,7 @@ pub(crate) fn recover(
         wanted: None,
         view,
         delivered: Zxid::ZERO,
+        asking: Asking::default(),
         seats: BTreeMap::new(),
         heard: BTreeMap::new(),
         clocks: session_sweeper::Input::Pause,

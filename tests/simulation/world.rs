@@ -37,6 +37,7 @@ pub(crate) enum Due {
     Arrival(Way),
     Dial(usize, usize),
     Seat(usize, u64, ConnectionId),
+    Ask(usize, u64),
     ToServer(u64),
     ToClient(u64),
     Client(usize),
@@ -257,7 +258,12 @@ impl World {
                     self.seat_looks(server, connection);
                 }
             }
-            Due::Act(..) | Due::Synced(..) | Due::Timer(..) | Due::Seat(..) => {}
+            Due::Ask(server, life) if self.is_current(server, life) => {
+                if !self.waits_for_wake(server, due) {
+                    self.doors_ask(server);
+                }
+            }
+            Due::Act(..) | Due::Synced(..) | Due::Timer(..) | Due::Seat(..) | Due::Ask(..) => {}
             Due::Arrival(way) => {
                 if !self.waits_for_wake(way.1, due) {
                     self.arrive(way);

@@ -7,6 +7,7 @@
 pub mod answer;
 #[cfg(test)]
 mod answer_test;
+pub mod asking;
 pub mod connection;
 #[cfg(test)]
 mod connection_lane_test;

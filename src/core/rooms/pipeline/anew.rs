@@ -87,7 +87,8 @@ impl Pipeline {
         heir.proposals_received = self.proposals_received;
         heir.acks_received = self.acks_received;
         heir.dropped = self.dropped;
-        Some(Self { desk, attached, ready, lost, ..heir })
+        // Whether somebody had asked may be what was lost.
+        Some(Self { desk, attached, ready, lost, has_asked: true, ..heir })
     }
 
     /// Whether it has not yet learned what the log holds.

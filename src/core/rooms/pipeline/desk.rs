@@ -111,6 +111,11 @@ impl Desk {
         serial
     }
 
+    /// Whether a question is under way for those who only want to be vouched for.
+    pub(super) fn asks(&self) -> bool {
+        !self.shared.is_empty()
+    }
+
     /// The question that these share.
     fn ask_for(&mut self, serials: Vec<u64>) -> Option<Forwarded> {
         let serial = *serials.first()?;

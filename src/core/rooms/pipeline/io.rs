@@ -142,6 +142,8 @@ pub enum Effect {
         /// Whether it is complete with this one.
         last: bool,
     },
+    /// To the door: no question of those that wanted to be vouched for is under way any more.
+    MayAsk,
     /// To the log writer: tell what the log holds, behind all orders.
     Restate,
     /// End the process with this reason.
@@ -186,7 +188,9 @@ impl Effect {
     /// other servers is decided anew.
     pub fn outlives_its_pipeline(&self) -> bool {
         match self {
-            Self::Commit(_) | Self::Load(_) | Self::Kick(_) | Self::Renew { .. } => true,
+            Self::Commit(_) | Self::Load(_) | Self::Kick(_) | Self::Renew { .. } | Self::MayAsk => {
+                true
+            }
             Self::Send(..)
             | Self::Disconnect(_)
             | Self::Log { .. }

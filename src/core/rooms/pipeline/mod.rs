@@ -68,6 +68,8 @@ pub struct Pipeline {
     inputs: VecDeque<MemberInput>,
     scratch: Vec<MemberEffect>,
     desk: Desk,
+    /// Some wanted to be vouched for, and were not told since that they may ask again.
+    has_asked: bool,
     way: Way,
     /// Serving under a reign whose initial history, up to this zxid, is still being delivered.
     settling: Option<(Reign, Zxid)>,
@@ -152,6 +154,10 @@ impl Machine for Pipeline {
         }
         self.drive(now, effects);
         self.hand_over(effects);
+        if self.has_asked && !self.desk.asks() {
+            self.has_asked = false;
+            effects.push(Effect::MayAsk);
+        }
     }
 }
 
@@ -173,6 +179,7 @@ impl Pipeline {
             inputs: VecDeque::new(),
             scratch: Vec::new(),
             desk: Desk::new(first_serial),
+            has_asked: false,
             way: Way::Closed,
             settling: None,
             inherited: Zxid::ZERO,

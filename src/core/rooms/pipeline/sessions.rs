@@ -100,6 +100,7 @@ impl Pipeline {
 
     /// Connections want to be vouched for, with nothing of theirs under way.
     pub(super) fn vouch_for(&mut self, mut senders: Vec<Arc<Sender>>, effects: &mut Vec<Effect>) {
+        self.has_asked = true;
         let asked = self.changing(|this| {
             let all = senders.len();
             senders.retain(|sender| !this.lost.contains(&sender.connection));

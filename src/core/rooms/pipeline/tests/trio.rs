@@ -17,6 +17,8 @@ struct Trio {
     /// Requests answered, by server, as (xid, whether it is a transaction).
     answered: Vec<(ServerId, i32, bool)>,
     kicked: Vec<(ServerId, ConnectionId)>,
+    /// Where it was said that those who want to be vouched for may ask.
+    may_ask: Vec<u64>,
     /// All transactions that each tree was given.
     applied: BTreeMap<ServerId, Vec<Zxid>>,
     /// The same with what is in them.
@@ -77,6 +79,7 @@ impl Trio {
             still: BTreeSet::new(),
             answered: Vec::new(),
             kicked: Vec::new(),
+            may_ask: Vec::new(),
             applied: BTreeMap::new(),
             history: BTreeMap::new(),
             logs: BTreeMap::new(),
@@ -160,6 +163,7 @@ impl Trio {
             Effect::Kick(connections) => {
                 self.kicked.extend(connections.into_iter().map(|connection| (id, connection)));
             }
+            Effect::MayAsk => self.may_ask.push(id.0),
             _ => {}
         }
     }
@@ -501,7 +505,36 @@ fn those_who_ask_together_are_vouched_for_together_and_behind_their_own_place() 
         let expected = [(0, false), (0, false), (1, false), (1, true), (2, true), (3, false)];
         assert_eq!(mine, expected, "two are left, and each is told once; asked at {asked_at}");
         assert_eq!(trio.servers[&ServerId(asked_at)].outstanding(), 0);
+        assert_eq!(trio.may_ask, [asked_at], "once, and whoever died meanwhile");
     }
+}
+
+/// Whatever becomes of a question, those who come after it are not kept from asking.
+#[test]
+fn the_next_may_ask_when_nobody_is_left_who_asked_or_the_pipeline_was_lost() {
+    let mut trio = Trio::new();
+    trio.elect(3);
+    for asked_at in [1, 3] {
+        trio.may_ask.clear();
+        trio.give(asked_at, Input::Vouch(vec![sender(5, 7)]));
+        trio.give(asked_at, Input::Gone(SessionId(7), ConnectionId(5)));
+        trio.settle();
+        assert_eq!(trio.may_ask, [asked_at]);
+        trio.give(asked_at, Input::Vouch(Vec::new()));
+        trio.settle();
+        assert_eq!(trio.may_ask, [asked_at; 2], "nobody was there from the beginning");
+    }
+    trio.still.insert(ServerId(3));
+    trio.give(1, Input::Vouch(vec![sender(5, 7)]));
+    trio.settle();
+    trio.may_ask.clear();
+    trio.panics(1);
+    trio.settle();
+    assert_eq!(trio.may_ask, [], "it is asked again by the next pipeline");
+    trio.still.clear();
+    trio.settle();
+    trio.elect(3);
+    assert_eq!(trio.may_ask, [1]);
 }
 
 /// The one question that a crowd shared is not lost with the leader it was put to, and stays
@@ -516,9 +549,10 @@ fn a_question_that_a_lost_leader_had_is_put_to_the_next() {
     trio.give(1, submit(8, vec![confirm()]));
     trio.give(1, Input::Vouch(vec![sender(9, 7)]));
     trio.settle();
-    assert_eq!(trio.answered, []);
+    assert_eq!((&trio.answered[..], &trio.may_ask[..]), (&[][..], &[][..]));
     trio.isolate(3);
     trio.elect(2);
+    assert_eq!(trio.may_ask, [1], "all that was asked is answered");
     let mine = trio.answered.iter().map(|(id, xid, _)| (id.0, *xid));
     let expected = [0, 0, 1, 0, 2, 3, 1].map(|xid| (1, xid));
     assert_eq!(mine.collect::<Vec<_>>(), expected);
