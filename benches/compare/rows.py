@@ -91,8 +91,8 @@ TRIO_ROWS = (
     Row("trio: 90/10 mix 24×64", "get=90,set=10", shape(24, 64), Bound(7), Bound(10), TRIO,
         "get=90,set=10"),
     Row("trio: linearizable get 24×64, of a local one", "get", shape(24, 64), Bound(0.8),
-        Bound(0.9), "a question to the leader and its answer wake threads of two servers; what one "
-        "read of a socket brought shares them, and that is too little to share",
+        Bound(0.9), "a question to the leader and its answer wake threads of two servers; what came "
+        "to a server while the question before was under way shares them",
         base="ostler, native", ours="ostler, linearizable"),
 )
 
