@@ -1,5 +1,5 @@
 //! What the connections of one arbiter share: the lanes by which posts reach them, the list of
-//! sessions heard from since the sweeper was last told, and when they ask the pipeline together.
+//! sessions heard from since the sweeper was last told, and what they tell the pipeline together.
 
 use crate::clock::Clock;
 use crate::counters::Counters;
@@ -94,8 +94,11 @@ pub(crate) struct Hub {
     arbiter: usize,
     lanes: RefCell<HashMap<ConnectionId, Rc<Lane>>>,
     heard: RefCell<Vec<Rc<Lane>>>,
-    /// Some want to be vouched for, and may ask.
-    may_ask: Notify,
+    /// What connections have submitted since they had their turn. It departs together: the first
+    /// of it wakes the pipeline, which finds the rest there and has all of it synced at once.
+    departing: RefCell<Vec<Submission>>,
+    /// Something departs, or some want to be vouched for and may ask.
+    may_go: Notify,
 }
 
 impl Hub {
@@ -106,7 +109,8 @@ impl Hub {
             arbiter,
             lanes: RefCell::default(),
             heard: RefCell::default(),
-            may_ask: Notify::new(),
+            departing: RefCell::default(),
+            may_go: Notify::new(),
         });
         actix_rt::spawn(Self::distribute(hub.clone()));
         actix_rt::spawn(Self::gather(hub.clone()));
@@ -122,6 +126,7 @@ impl Hub {
 
     pub(crate) fn leave(&self, id: ConnectionId) {
         self.lanes.borrow_mut().remove(&id);
+        self.depart();
         self.shared.questions.forget(id);
     }
 
@@ -137,21 +142,30 @@ impl Hub {
     /// A connection submits requests.
     pub(crate) fn submit(&self, submission: Submission) {
         self.shared.questions.ask_before(submission.sender.connection);
-        self.shared.rooms.pipeline(pipeline::Input::Submit(submission));
+        self.departing.borrow_mut().push(submission);
+        self.may_go.notify_one();
+    }
+
+    /// What has been submitted goes on its way, in the order it came.
+    fn depart(&self) {
+        for submission in self.departing.take() {
+            self.shared.rooms.pipeline(pipeline::Input::Submit(submission));
+        }
     }
 
     /// A connection wants to be vouched for.
     pub(crate) fn ask_for(&self, sender: Arc<Sender>) {
         if self.shared.questions.want(sender) {
-            self.may_ask.notify_one();
+            self.may_go.notify_one();
         }
     }
 
     async fn gather(hub: Rc<Self>) {
         loop {
-            hub.may_ask.notified().await;
+            hub.may_go.notified().await;
             // Once all connections have had their turn for which something has come meanwhile.
             actix_rt::task::yield_now().await;
+            hub.depart();
             hub.shared.questions.ask();
         }
     }

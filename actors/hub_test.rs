@@ -20,10 +20,12 @@ use crate::words::Words;
 use actix::{Actor, Context, Handler};
 use ostler_core::auth::AuthRules;
 use ostler_core::rooms::connection::Door;
+use ostler_core::rooms::pipeline::{self, Sender, Submission};
 use ostler_core::rooms::watch_fanout::Parcel;
 use ostler_core::rooms::{session_sweeper, watch_fanout};
 use ostler_core::tree::{Rules, Tree};
 use ostler_core::types::{ConnectionId, SessionId};
+use ostler_core::wire::Codec;
 use slog::{Discard, Logger, o};
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -43,6 +45,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Said {
     Closed(Vec<ConnectionId>),
     Touched(Vec<SessionId>),
+    Submitted(ConnectionId),
+    Unvouched(Vec<ConnectionId>),
+    Gone(ConnectionId),
 }
 
 /// Takes the place of every room.
@@ -71,6 +76,22 @@ impl Handler<Deliver<session_sweeper::Input>> for Listener {
     }
 }
 
+impl Handler<Deliver<pipeline::Input>> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, Deliver(input): Deliver<pipeline::Input>, _: &mut Context<Self>) {
+        let said = match input {
+            pipeline::Input::Submit(submission) => Said::Submitted(submission.sender.connection),
+            pipeline::Input::Vouch(senders) => {
+                Said::Unvouched(senders.iter().map(|sender| sender.connection).collect())
+            }
+            pipeline::Input::Gone(_, connection) => Said::Gone(connection),
+            other => panic!("{other:?}"),
+        };
+        self.0.send(said).expect("the test listens");
+    }
+}
+
 impl<M: 'static> Handler<Inspect<M>> for Listener {
     type Result = ();
 
@@ -90,6 +111,7 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
     let switchboard = Switchboard::default();
     let addresses = switchboard.addresses();
     assert!(addresses.watch_fanout.set(listener.clone().recipient()).is_ok());
+    assert!(addresses.pipeline.set(listener.clone().recipient()).is_ok());
     assert!(addresses.session_sweeper.set(listener.clone().recipient()).is_ok());
     let rooms = Rooms {
         log_writer: listener.clone().recipient(),
@@ -139,6 +161,15 @@ fn shared(listener: &actix::Addr<Listener>) -> Shared {
 
 fn parcel(connection: ConnectionId, requests: u32) -> Post {
     Post::Parcel(Parcel { connection, requests, events: 0, bytes: Vec::new() })
+}
+
+fn sender(connection: ConnectionId) -> Arc<Sender> {
+    let session = SessionId(5);
+    Arc::new(Sender { connection, session, codec: Codec::Jute, ids: Arc::new([]) })
+}
+
+fn submission(connection: ConnectionId) -> Submission {
+    Submission { sender: sender(connection), items: Vec::new() }
 }
 
 /// Requests answered by each post of a lane; 0 for what is no parcel.
@@ -227,5 +258,36 @@ fn a_session_is_reported_once_however_often_it_was_heard() {
         // Also of a connection that has left since.
         hub.leave(A);
         assert_eq!(next(&mut hear).await, Said::Touched(vec![SessionId(5)]));
+    });
+}
+
+#[test]
+fn what_connections_submit_departs_together_when_all_had_their_turn() {
+    with_hub(async |hub, mut hear| {
+        let _lanes = (hub.enter(A), hub.enter(B));
+        hub.submit(submission(A));
+        tokio::task::yield_now().await;
+        hub.submit(submission(B));
+        hub.submit(submission(A));
+        assert!(hear.try_recv().is_err(), "somebody's turn is not over");
+        for connection in [A, B, A] {
+            assert_eq!(next(&mut hear).await, Said::Submitted(connection));
+        }
+    });
+}
+
+#[test]
+fn what_a_connection_said_first_reaches_the_pipeline_first() {
+    with_hub(async |hub, mut hear| {
+        let _lanes = (hub.enter(A), hub.enter(B));
+        hub.ask_for(sender(A));
+        hub.submit(submission(B));
+        hub.submit(submission(A));
+        hub.leave(A);
+        hub.shared.rooms.pipeline(pipeline::Input::Gone(SessionId(5), A));
+        let asked = Said::Unvouched(vec![A]);
+        for said in [asked, Said::Submitted(B), Said::Submitted(A), Said::Gone(A)] {
+            assert_eq!(next(&mut hear).await, said);
+        }
     });
 }

@@ -292,10 +292,10 @@ fn words_allowed(words: &[String]) -> WordsAllowed {
     }
 }
 
-/// As many threads as asked for, or one a core.
+/// As many threads as asked for, or one for every two cores.
 fn threads(asked: usize) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
-    if asked == 0 { cores.min(256) } else { asked }
+    if asked == 0 { (cores / 2).clamp(1, 256) } else { asked }
 }
 
 /// What the word `conf` answers, in ZooKeeper's names and order.
