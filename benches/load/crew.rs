@@ -8,8 +8,9 @@ use super::{LoadError, Plan};
 use ostler_core::types::Request;
 use std::time::{Duration, Instant};
 
-/// Handshakes under way at a time: a server's backlog is bounded.
-const HANDSHAKES_MAX: usize = 64;
+/// Handshakes under way at a time. A server's backlog is bounded, ZooKeeper's at 50: a connection
+/// that does not fit in it is tried again by the system only a second later.
+pub(super) const HANDSHAKES_MAX: usize = 48;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(30);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Tag of what is no part of the load.

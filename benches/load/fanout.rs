@@ -36,8 +36,10 @@ const ROWS: [(&str, u8); 6] = [
 /// Requests in one frame; servers bound frames to 1 MiB.
 const BATCH: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How long servers may take to give back what setting the first watches took.
-const SETTLING: Duration = Duration::from_secs(4);
+/// How long servers may take to give back what setting the first watches took: this for each, and
+/// no longer than that for all.
+const SETTLING_OF_ONE: Duration = Duration::from_micros(40);
+const SETTLING_MAX: Duration = Duration::from_secs(4);
 
 /// What the probe has to know.
 #[derive(Default)]
@@ -74,7 +76,8 @@ pub(super) fn watches(
     fanout.crew.set_clock(clock);
     fanout.register()?;
     // A watch that lasts is asked for, not the requests that set them all at once.
-    std::thread::sleep(SETTLING);
+    let each = u32::try_from(watches).unwrap_or(u32::MAX);
+    std::thread::sleep(SETTLING_OF_ONE.saturating_mul(each).min(SETTLING_MAX));
     let after = meter.used_now()?;
     fanout.round()?;
     fanout.tally = Tally::new(window);

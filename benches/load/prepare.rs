@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// Requests in flight; a multiple keeps a server busy, more would only fill buffers.
 const BATCH: usize = 256;
+/// Removals in flight. There may be millions of them, and each batch is awaited before the next;
+/// ZooKeeper stops reading where a thousand are outstanding.
+const REMOVALS: usize = 960;
 /// Bytes of data in flight.
 const BATCH_BYTES: usize = 128 << 10;
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -101,7 +104,8 @@ impl Act<'_> {
     fn batch(&self) -> usize {
         match self {
             Self::Make(Some(data)) => (BATCH_BYTES / data.len().max(1)).clamp(1, BATCH),
-            Self::Make(None) | Self::Remove => BATCH,
+            Self::Make(None) => BATCH,
+            Self::Remove => REMOVALS,
         }
     }
 }

@@ -4,7 +4,7 @@
 //! meanwhile; each session then tries the servers in turn until one knows it. What is told: how
 //! long each was away, when the last was back, and how many the servers had given up.
 
-use super::crew::{ASIDE, Clock, Crew};
+use super::crew::{ASIDE, Clock, Crew, HANDSHAKES_MAX};
 use super::link::{Arrival, LinkError};
 use super::machine::ThreadTime;
 use super::run::{Findings, Meter, moment_ns};
@@ -16,9 +16,6 @@ use std::time::Duration;
 
 const AWAY: u8 = 0;
 const ROWS: [(&str, u8); 1] = [("away", AWAY)];
-/// Handshakes under way at a time: a server's backlog is bounded, and a connection that does not
-/// fit in it is tried again by the system, a second later.
-const HANDSHAKES_MAX: usize = 256;
 /// How soon a session that no server took tries the next, in nanoseconds.
 const RETRY_NS: u64 = 20_000_000;
 /// How often quiet sessions are looked for, in nanoseconds.

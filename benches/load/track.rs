@@ -55,9 +55,13 @@ impl Track {
 
     /// Connects to the next server and begins the handshake for the session that it had.
     pub(super) fn go_on(&mut self, plan: &Plan, poller: &Poller) -> Result<(), LinkError> {
+        self.turn_to_next(plan);
+        self.connect_as(plan, poller, self.claim)
+    }
+
+    fn turn_to_next(&mut self, plan: &Plan) {
         self.turn = (self.turn + 1) % plan.servers.len();
         self.server = plan.servers[self.turn];
-        self.connect_as(plan, poller, self.claim)
     }
 
     fn connect_as(&mut self, plan: &Plan, poller: &Poller, claim: Claim) -> Result<(), LinkError> {
@@ -69,9 +73,13 @@ impl Track {
         Ok(())
     }
 
-    /// Connects again if the track has no connection and its time has come.
+    /// Connects again, to the next server, if the track has no connection and its time has come.
     pub(super) fn revive(&mut self, plan: &Plan, poller: &Poller, now_ns: u64) {
-        if self.link.is_none() && now_ns >= self.retry_ns && self.connect(plan, poller).is_err() {
+        if self.link.is_some() || now_ns < self.retry_ns {
+            return;
+        }
+        self.turn_to_next(plan);
+        if self.connect(plan, poller).is_err() {
             self.link = None;
             self.retry_ns = now_ns + RETRY_NS;
         }

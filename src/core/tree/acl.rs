@@ -35,11 +35,33 @@ impl AclList {
 pub(super) struct AclTable {
     lists: HashTable<Arc<AclList>>,
     sweep_at: usize,
+    /// What was asked for last.
+    recent: Option<Arc<AclList>>,
 }
 
 const SWEEP_LISTS_MIN: usize = 1024;
 
 impl AclTable {
+    /// The stored list for the one that a client sent, as [`fix_up`] has it. Mostly that is the one
+    /// that was asked for last, letter by letter.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn stored(
+        &mut self,
+        sent: &[AclEntry<'_>],
+        ids: &[AuthId],
+    ) -> Result<Arc<AclList>, ErrorCode> {
+        if let Some(recent) = &self.recent
+            && stands_as_sent(&recent.entries, sent)
+        {
+            return Ok(recent.clone());
+        }
+        let list = self.intern(fix_up(sent, ids)?);
+        self.recent = Some(list.clone());
+        Ok(list)
+    }
+
     /// The one stored list that equals `entries`.
     pub(super) fn intern(&mut self, entries: Vec<Acl>) -> Arc<AclList> {
         let hash = hash_entries(&entries);
@@ -122,6 +144,12 @@ pub(super) fn fix_up(sent: &[AclEntry<'_>], ids: &[AuthId]) -> Result<Vec<Acl>, 
         }
     }
     Ok(stored)
+}
+
+/// Whether this list is what [`fix_up`] makes of the one that was sent. Asked of a single entry only,
+/// whose answer can depend on nothing else: nothing is named twice, and no `auth` is valid as it is.
+fn stands_as_sent(stored: &[Acl], sent: &[AclEntry<'_>]) -> bool {
+    matches!((stored, sent), ([one], [sent]) if one.as_entry() == *sent && is_valid(sent))
 }
 
 fn expand_auth(perms: Perms, ids: &[AuthId], stored: &mut Vec<Acl>) -> Result<(), ErrorCode> {

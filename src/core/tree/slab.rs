@@ -196,7 +196,11 @@ impl Index {
     }
 
     pub(super) fn find(&self, slab: &Slab, path: &str) -> Option<Slot> {
-        let hash = self.hash(path);
+        self.find_hashed(slab, self.hash(path), path)
+    }
+
+    /// As [`Index::find`], for whoever has the hash of the path already.
+    pub(super) fn find_hashed(&self, slab: &Slab, hash: u64, path: &str) -> Option<Slot> {
         let same = |slot: &Slot| slab.at(*slot).index_hash == hash && slab.is_at(*slot, path);
         self.parts[part(hash)].find(hash, same).copied()
     }

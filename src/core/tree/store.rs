@@ -10,18 +10,25 @@ use super::slab::{Index, Slab};
 use super::znode::{Fields, NONE, ROOT, Slot, Znode, digest_path_hash};
 use crate::types::{Owner, Quota, SessionId, parent_of};
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
+/// Changes whose room in the journal is kept from one multi to the next.
+const JOURNAL_KEPT: usize = 256;
+
 /// How to take one change back.
 enum Undo {
     Insert { slot: Slot },
-    Remove { znode: Znode },
+    Remove { znode: Box<Znode> },
     Fields { slot: Slot, fields: Fields },
     Data { slot: Slot, data: Option<Vec<u8>> },
 }
+
+/// The hash of a path that has no znode.
+pub(super) struct Vacancy(u64);
 
 pub(super) struct Store {
     pub(super) slab: Slab,
@@ -39,7 +46,9 @@ pub(super) struct Store {
     pub(super) bytes: usize,
     /// The snapshot under way.
     pub(super) cut: Option<Cut>,
-    journal: Option<Vec<Undo>>,
+    /// What is noted while `is_noting`; its memory serves one multi after another.
+    journal: Vec<Undo>,
+    is_noting: bool,
     /// What growth is judged by while a multi runs, see [`Store::judge_by_now`].
     pub(super) judged_by: Option<Judged>,
 }
@@ -59,7 +68,8 @@ impl Store {
             znodes: 0,
             bytes: 0,
             cut: None,
-            journal: None,
+            journal: Vec::new(),
+            is_noting: false,
             judged_by: None,
         }
     }
@@ -72,6 +82,15 @@ impl Store {
         self.index.find(&self.slab, path)
     }
 
+    /// The place in the index of a path where there is no znode; nothing if there is one.
+    pub(super) fn vacancy(&self, path: &str) -> Option<Vacancy> {
+        if path == "/" {
+            return None;
+        }
+        let hash = self.index.hash(path);
+        self.index.find_hashed(&self.slab, hash, path).is_none().then_some(Vacancy(hash))
+    }
+
     /// Adds the root to an empty store.
     pub(super) fn plant(&mut self, acl: Arc<AclList>) {
         let slot = self.slab.insert(Znode::new("", Some(b""), acl, Fields::default()));
@@ -80,25 +99,39 @@ impl Store {
     }
 
     /// Adds a znode as the last child of `parent`, whose own fields are left alone.
-    pub(super) fn append(&mut self, parent: Slot, path: &str, mut znode: Znode) -> Slot {
+    pub(super) fn append(&mut self, parent: Slot, path: &str, znode: Znode) -> Slot {
+        self.append_to(Vacancy(self.index.hash(path)), parent, path, znode)
+    }
+
+    /// As [`Store::append`], for whoever has looked for the path already.
+    pub(super) fn append_to(
+        &mut self,
+        vacancy: Vacancy,
+        parent: Slot,
+        path: &str,
+        mut znode: Znode,
+    ) -> Slot {
         znode.parent = parent;
         znode.prev = self.slab.at(parent).last_child;
         znode.next = NONE;
-        self.insert(path, znode)
+        self.insert(path, vacancy, znode)
     }
 
-    fn insert(&mut self, path: &str, znode: Znode) -> Slot {
+    fn insert(&mut self, path: &str, Vacancy(hash): Vacancy, znode: Znode) -> Slot {
         self.keep_for_cut(self.slab.vacancy());
         let slot = self.slab.insert(znode);
         self.slab.link(slot);
-        self.admit(slot, path);
+        self.admit_hashed(slot, path, hash);
         self.note(Undo::Insert { slot });
         slot
     }
 
     /// Makes a linked znode known to everything that is derived from znodes.
     pub(super) fn admit(&mut self, slot: Slot, path: &str) {
-        let hash = self.index.hash(path);
+        self.admit_hashed(slot, path, self.index.hash(path));
+    }
+
+    fn admit_hashed(&mut self, slot: Slot, path: &str, hash: u64) {
         self.slab.at_mut(slot).index_hash = hash;
         self.index.insert(&self.slab, slot);
         let znode = self.slab.at(slot);
@@ -130,7 +163,9 @@ impl Store {
         self.dismiss(slot, path);
         self.slab.unlink(slot);
         let znode = self.slab.remove(slot);
-        self.note(Undo::Remove { znode });
+        if self.is_noting {
+            self.note(Undo::Remove { znode: Box::new(znode) });
+        }
     }
 
     fn dismiss(&mut self, slot: Slot, path: &str) {
@@ -180,7 +215,7 @@ impl Store {
     /// Replaces the data of the znode at `path`, and nothing of its stat but the length.
     pub(super) fn replace_data(&mut self, slot: Slot, path: &str, data: Option<&[u8]>) {
         self.keep_for_cut(slot);
-        if self.journal.is_some() {
+        if self.is_noting {
             let data = self.slab.at(slot).data().map(<[u8]>::to_vec);
             self.note(Undo::Data { slot, data });
         }
@@ -206,20 +241,23 @@ impl Store {
 
     /// From here on, changes can be taken back.
     pub(super) fn begin(&mut self) {
-        self.journal = Some(Vec::new());
+        self.is_noting = true;
     }
 
     /// The changes since [`Store::begin`] stay.
     pub(super) fn commit(&mut self) {
-        self.journal = None;
+        self.is_noting = false;
         self.judged_by = None;
+        self.journal.clear();
+        self.journal.shrink_to(JOURNAL_KEPT);
     }
 
     /// Takes back every change since [`Store::begin`], the last one first: so every slot and
     /// every neighbour is again what it was when the change was made.
     pub(super) fn roll_back(&mut self) {
+        self.is_noting = false;
         self.judged_by = None;
-        for undo in self.journal.take().unwrap_or_default().into_iter().rev() {
+        for undo in core::mem::take(&mut self.journal).into_iter().rev() {
             match undo {
                 Undo::Insert { slot } => {
                     let path = self.slab.path_of(slot);
@@ -231,7 +269,8 @@ impl Store {
                         path.push('/');
                     }
                     path.push_str(znode.name());
-                    self.insert(&path, znode);
+                    let vacancy = Vacancy(self.index.hash(&path));
+                    self.insert(&path, vacancy, *znode);
                 }
                 Undo::Fields { slot, fields } => {
                     let path = self.slab.path_of(slot);
@@ -246,8 +285,8 @@ impl Store {
     }
 
     fn note(&mut self, undo: Undo) {
-        if let Some(journal) = &mut self.journal {
-            journal.push(undo);
+        if self.is_noting {
+            self.journal.push(undo);
         }
     }
 

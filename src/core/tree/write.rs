@@ -1,11 +1,12 @@
 //! What each write is allowed to do and does: the checks of ZooKeeper in ZooKeeper's order, then
 //! the change, then what watches are told. Total: every transaction has an outcome.
 
-use super::acl::{fix_up, is_world_readable, permits};
+use super::acl::{is_world_readable, permits};
 use super::recall::{Kept, Known};
 use super::znode::{Fields, Slot, Znode};
 use super::{
-    CONFIG_PATH, Change, Effects, PROTECTED, Readers, SessionChange, SessionRecord, Tree, Txn,
+    CONFIG_PATH, Change, Effects, PREFETCH_MAX, PROTECTED, Readers, SessionChange, SessionRecord,
+    Tree, Txn,
 };
 use crate::types::limits::TTL_MS_MAX;
 use crate::types::{
@@ -90,7 +91,7 @@ impl Tree {
         if create.path.contains('\0') {
             return Err(ErrorCode::BadArguments);
         }
-        let acl = fix_up(&create.acl, txn.ids)?;
+        let acl = self.store.acls.stored(&create.acl, txn.ids)?;
         let parent_path = if slash == 0 { "/" } else { &create.path[..slash] };
         let parent = self.find(parent_path)?;
         self.demand(parent, Perms::CREATE, txn.ids)?;
@@ -99,9 +100,7 @@ impl Tree {
         if !is_valid_path(&path) {
             return Err(ErrorCode::BadArguments);
         }
-        if self.store.find(&path).is_some() {
-            return Err(ErrorCode::NodeExists);
-        }
+        let vacancy = self.store.vacancy(&path).ok_or(ErrorCode::NodeExists)?;
         if matches!(self.store.slab.at(parent).owner(), Owner::Session(_)) {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
@@ -110,9 +109,8 @@ impl Tree {
             self.store.check_quota(&path, 1, bytes)?;
         }
         let fields = newborn(txn, owner, creates);
-        let acl = self.store.acls.intern(acl);
         let znode = Znode::new(&path[slash + 1..], create.data, acl, fields);
-        let slot = self.store.append(parent, &path, znode);
+        let slot = self.store.append_to(vacancy, parent, &path, znode);
         self.store.update(parent, parent_path, |fields| {
             fields.creates = creates.wrapping_add(1);
             fields.pzxid = txn.zxid.to_wire();
@@ -230,11 +228,10 @@ impl Tree {
         if !is_valid_path(path) {
             return Err(ErrorCode::BadArguments);
         }
-        let acl = fix_up(acl, txn.ids)?;
+        let acl = self.store.acls.stored(acl, txn.ids)?;
         let slot = self.find(path)?;
         self.demand(slot, Perms::ADMIN, txn.ids)?;
         check_version(self.store.slab.at(slot).fields.aversion, version)?;
-        let acl = self.store.acls.intern(acl);
         self.store.replace_acl(slot, path, acl);
         self.store.update(slot, path, |fields| fields.aversion = fields.aversion.wrapping_add(1));
         Ok(Outcome::AclSet(self.store.slab.at(slot).stat()))
@@ -255,7 +252,10 @@ impl Tree {
         if self.rules.enforce_quota {
             self.store.judge_by_now(ops);
         }
-        for op in ops {
+        for (place, op) in ops.iter().enumerate() {
+            if place % PREFETCH_MAX == 0 && ops.len() > 1 {
+                self.prefetch(ops[place..].iter().filter_map(path_of));
+            }
             match self.execute_part(txn, op, effects) {
                 Ok(outcome) => outcomes.push(outcome),
                 Err(code) => {
@@ -422,6 +422,23 @@ impl Tree {
             Readers::Listed(acl.clone())
         };
         effects.changes.push(Change { zxid: txn.zxid, event, path: path.into(), readers });
+    }
+}
+
+/// What an operation of a multi looks at.
+fn path_of<'a>(op: &Op<'a>) -> Option<&'a str> {
+    match op {
+        Op::Create(Create { path, .. })
+        | Op::Delete { path, .. }
+        | Op::SetData { path, .. }
+        | Op::Check { path, .. } => Some(path),
+        Op::SetAcl { .. }
+        | Op::Multi(_)
+        | Op::Reap { .. }
+        | Op::Configure { .. }
+        | Op::CreateSession { .. }
+        | Op::CloseSession { .. }
+        | Op::Fail(_) => None,
     }
 }
 
