@@ -21,8 +21,8 @@ CLIENTS = 4
 IN_FLIGHT = 8
 BEFORE_SECONDS = 1.5
 # ZooKeeper's followers believe in a silent leader for syncLimit ticks, here eight seconds, and then
-# elect. What is due at the end of these is awaited as long again.
-HANG_SECONDS = 10
+# elect. What is due at the end of these is awaited 20 seconds more.
+HANG_SECONDS = 4
 # How the harness calls what nobody answered up to its end.
 UNANSWERED = ("due, and never sent", "never answered")
 SESSION_SECONDS = 4

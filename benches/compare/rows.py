@@ -178,7 +178,7 @@ class Size:
     returning: int = 10_000
 
 
-SHORT = Size(rounds=2, seconds=1.5, warm_up=0.4, sessions=2_000, snapshot_seconds=5, kills=3,
+SHORT = Size(rounds=2, seconds=1.4, warm_up=0.3, sessions=2_000, snapshot_seconds=5, kills=3,
              hangs=2, is_large=False)
 FULL = Size(rounds=3, seconds=5, warm_up=1.5, sessions=5_000, snapshot_seconds=30, kills=50,
             hangs=10, is_large=True)

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long answers are awaited after the window, in nanoseconds: as long as the window, within
 /// these bounds.
 const DRAIN_NS: (u64, u64) = (1_000_000_000, 10_000_000_000);
+/// The same of an open loop, whose requests are due whatever became of the server: as long as it
+/// takes an ensemble to find that its leader hangs.
+const OPEN_DRAIN_NS: u64 = 20_000_000_000;
 /// How often broken tracks are tried again and quiet ones pinged, in nanoseconds.
 const ROUND_NS: u64 = 50_000_000;
 
@@ -96,7 +99,10 @@ pub(super) fn drive<'p>(
 impl<'p> Driver<'p, '_> {
     fn run(mut self, window: Window) -> Result<Outcome<'p>, LoadError> {
         let mut time = ThreadTime::default();
-        let drain_ns = (window.to_ns - window.from_ns).clamp(DRAIN_NS.0, DRAIN_NS.1);
+        let drain_ns = match self.crew.plan.pace {
+            Pace::Closed => (window.to_ns - window.from_ns).clamp(DRAIN_NS.0, DRAIN_NS.1),
+            Pace::Open(_) => OPEN_DRAIN_NS,
+        };
         for track in 0..self.crew.tracks.len() {
             self.refill(track, self.crew.now_ns());
         }

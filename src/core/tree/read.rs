@@ -118,9 +118,16 @@ impl Tree {
     /// less than half the time for it, in one that fits the processor's cache a tenth more.
     pub fn prefetch<'p>(&self, paths: impl Iterator<Item = &'p str>) {
         let Store { index, slab, .. } = &self.store;
+        let mut hashes = [0; PREFETCH_MAX];
+        let mut count = 0;
+        for (hash, path) in hashes.iter_mut().zip(paths) {
+            *hash = index.hash(path);
+            count += 1;
+        }
+        // Apart from the hashing, so that the looks follow each other as closely as they can.
         let mut slots = [None; PREFETCH_MAX];
-        for (slot, path) in slots.iter_mut().zip(paths) {
-            *slot = index.likely(slab, path);
+        for (slot, hash) in slots.iter_mut().zip(&hashes[..count]) {
+            *slot = index.likely(slab, *hash);
         }
         // In a round of its own: by now the znodes that lead to these bytes are on their way.
         let touched = slots.iter().flatten().map(|slot| slab.touch(*slot));

@@ -205,9 +205,8 @@ impl Index {
         self.parts[part(hash)].find(hash, same).copied()
     }
 
-    /// Where the znode of this path is, unless another one's path has the same hash.
-    pub(super) fn likely(&self, slab: &Slab, path: &str) -> Option<Slot> {
-        let hash = self.hash(path);
+    /// Where the znode whose path has this hash is, unless another one's path has the same.
+    pub(super) fn likely(&self, slab: &Slab, hash: u64) -> Option<Slot> {
         self.parts[part(hash)].find(hash, |slot| slab.at(*slot).index_hash == hash).copied()
     }
 

@@ -122,7 +122,7 @@ impl Store {
         let slot = self.slab.insert(znode);
         self.slab.link(slot);
         self.admit_hashed(slot, path, hash);
-        self.note(Undo::Insert { slot });
+        self.note(|| Undo::Insert { slot });
         slot
     }
 
@@ -163,9 +163,7 @@ impl Store {
         self.dismiss(slot, path);
         self.slab.unlink(slot);
         let znode = self.slab.remove(slot);
-        if self.is_noting {
-            self.note(Undo::Remove { znode: Box::new(znode) });
-        }
+        self.note(|| Undo::Remove { znode: Box::new(znode) });
     }
 
     fn dismiss(&mut self, slot: Slot, path: &str) {
@@ -209,7 +207,7 @@ impl Store {
         change(&mut znode.fields);
         let after = znode.stat_digest(path_hash);
         self.digest = self.digest.wrapping_sub(before).wrapping_add(after);
-        self.note(Undo::Fields { slot, fields });
+        self.note(|| Undo::Fields { slot, fields });
     }
 
     /// Replaces the data of the znode at `path`, and nothing of its stat but the length.
@@ -217,7 +215,7 @@ impl Store {
         self.keep_for_cut(slot);
         if self.is_noting {
             let data = self.slab.at(slot).data().map(<[u8]>::to_vec);
-            self.note(Undo::Data { slot, data });
+            self.note(|| Undo::Data { slot, data });
         }
         let path_hash = digest_path_hash(path);
         let znode = self.slab.at_mut(slot);
@@ -284,9 +282,12 @@ impl Store {
         }
     }
 
-    fn note(&mut self, undo: Undo) {
+    /// What is noted is made in its place in the journal. Made elsewhere and copied, it would be read
+    /// back in wider pieces than it was written in, and so wait for every write before it.
+    #[inline]
+    fn note(&mut self, undo: impl FnOnce() -> Undo) {
         if self.is_noting {
-            self.journal.push(undo);
+            self.journal.push(undo());
         }
     }
 
