@@ -6,7 +6,7 @@ use crate::counters::Counters;
 use crate::faults::RoomFaults;
 use crate::postbox::{Post, Postboxes};
 use crate::questions::Questions;
-use crate::supervisor::shared;
+use crate::supervisor::{give_back_at_rest, shared};
 use crate::switchboard::Switchboard;
 use crate::view::ReadView;
 use crate::words::Words;
@@ -210,6 +210,7 @@ impl Hub {
         let mut timer = tokio::time::interval(every);
         loop {
             timer.tick().await;
+            give_back_at_rest();
             let heard = hub.heard.take();
             if heard.is_empty() {
                 continue;

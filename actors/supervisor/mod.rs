@@ -14,6 +14,7 @@
 //! tenants do all their work where they are called, not in futures they spawn.
 
 mod guard;
+mod rest;
 mod room;
 mod status;
 #[cfg(test)]
@@ -22,6 +23,7 @@ mod tree;
 mod watchdog;
 
 pub(crate) use guard::{Guarded, note_cause, shared, whose_panic};
+pub(crate) use rest::look as give_back_at_rest;
 pub(crate) use room::{Deliver, Legacy, Look, Rebuilt, SupervisedRoom, Tenant};
 pub(crate) use status::{State, StatusLine};
 pub(crate) use tree::{Intensity, Strategy};

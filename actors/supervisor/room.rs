@@ -1,7 +1,7 @@
 //! The actor around a tenant: it keeps the address and the mailbox, whatever becomes of the
 //! tenant.
 
-use super::{Nudge, Seat};
+use super::{Nudge, Seat, rest};
 use actix::{Actor, AsyncContext, Context, Handler, Message};
 use std::collections::VecDeque;
 
@@ -183,6 +183,7 @@ impl<T: Tenant> Handler<Nudge> for SupervisedRoom<T> {
 
     fn handle(&mut self, _: Nudge, ctx: &mut Context<Self>) {
         self.seat.alive();
+        rest::look();
         let mut later = Vec::new();
         self.take_all(VecDeque::new(), &mut later);
         post_later(later, ctx);
