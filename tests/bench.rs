@@ -283,6 +283,19 @@ fn what_cannot_be_run_is_refused_with_a_reason() {
     assert_eq!(refused.to_string(), "at least one connection is needed");
 }
 
+/// What a server does that has its limit of connections from one address.
+#[test]
+fn who_is_turned_away_is_told_what_limits_connections() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("binds");
+    let address = listener.local_addr().expect("has an address");
+    std::thread::spawn(move || listener.incoming().take(100).for_each(drop));
+    let error = run(&plan(address, Workload::Idle)).expect_err("nobody is let in");
+    let error = error.to_string();
+    for part in [address.to_string().as_str(), "connections_per_ip_max", "maxClientCnxns"] {
+        assert!(error.contains(part), "{error:?} does not name {part}");
+    }
+}
+
 #[test]
 fn the_command_writes_reports_and_pages() {
     let server = NullServer::start("127.0.0.1:0".parse().expect("is one")).expect("listens");

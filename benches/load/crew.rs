@@ -59,7 +59,7 @@ impl<'p> Crew<'p> {
             let to = crew.tracks.len().min(from + HANDSHAKES_MAX);
             for track in &mut crew.tracks[from..to] {
                 if let Err(error) = track.connect(plan, &crew.poller) {
-                    return Err(track.fatal(error));
+                    return Err(track.turned_away(error, plan.connections));
                 }
             }
             crew.await_handshakes(from, to)?;
@@ -191,7 +191,9 @@ impl<'p> Crew<'p> {
             self.wait(Duration::from_millis(100))?;
             while let Some(track) = self.take_ready() {
                 let read = self.read(track, &mut |_| {});
-                read.map_err(|Broken { error, .. }| self.tracks[track].fatal(error))?;
+                read.map_err(|Broken { error, .. }| {
+                    self.tracks[track].turned_away(error, self.plan.connections)
+                })?;
                 self.flush_or_fail(track)?;
             }
         }

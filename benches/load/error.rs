@@ -17,6 +17,20 @@ pub enum LoadError {
         /// What the system said.
         error: io::Error,
     },
+    /// A server ended a connection instead of opening a session on it.
+    #[error(
+        "{place}: {error}, in the handshake of one of {connections} connections; a server takes so \
+         many from one address (Ostler's client.connections_per_ip_max, ZooKeeper's \
+         maxClientCnxns, 60 by default): raise that, or ask for fewer"
+    )]
+    TurnedAway {
+        /// The server.
+        place: String,
+        /// How many the run opens, to all servers.
+        connections: usize,
+        /// What the system said.
+        error: io::Error,
+    },
     /// A server does not speak the protocol.
     #[error("{place}: {error}")]
     Reply {

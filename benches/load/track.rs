@@ -161,6 +161,19 @@ impl Track {
         self.link = None;
     }
 
+    /// A link that broke before its session was open as a reason to end the run.
+    pub(super) fn turned_away(&self, error: LinkError, connections: usize) -> LoadError {
+        let error = match error {
+            LinkError::Closed => std::io::ErrorKind::ConnectionReset.into(),
+            LinkError::Socket(error) if has_hung_up(&error) => error,
+            error @ (LinkError::Socket(_)
+            | LinkError::Reply(_)
+            | LinkError::NoSession
+            | LinkError::Order) => return self.fatal(error),
+        };
+        LoadError::TurnedAway { place: self.server.to_string(), connections, error }
+    }
+
     /// A broken link as a reason to end the run.
     pub(super) fn fatal(&self, error: LinkError) -> LoadError {
         let place = self.server.to_string();
@@ -178,4 +191,10 @@ impl Track {
         self.claim = self.link.as_ref().map_or(self.claim, Link::claim);
         Broken { error, flights: self.take_flights() }
     }
+}
+
+/// Whether it was the other side that ended the connection.
+fn has_hung_up(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    matches!(error.kind(), ConnectionReset | BrokenPipe)
 }
