@@ -254,7 +254,7 @@ impl Tree {
         }
         for (place, op) in ops.iter().enumerate() {
             if place % PREFETCH_MAX == 0 && ops.len() > 1 {
-                self.prefetch(ops[place..].iter().filter_map(path_of));
+                self.prefetch(ops[place..].iter().filter_map(Op::path));
             }
             match self.execute_part(txn, op, effects) {
                 Ok(outcome) => outcomes.push(outcome),
@@ -422,23 +422,6 @@ impl Tree {
             Readers::Listed(acl.clone())
         };
         effects.changes.push(Change { zxid: txn.zxid, event, path: path.into(), readers });
-    }
-}
-
-/// What an operation of a multi looks at.
-fn path_of<'a>(op: &Op<'a>) -> Option<&'a str> {
-    match op {
-        Op::Create(Create { path, .. })
-        | Op::Delete { path, .. }
-        | Op::SetData { path, .. }
-        | Op::Check { path, .. } => Some(path),
-        Op::SetAcl { .. }
-        | Op::Multi(_)
-        | Op::Reap { .. }
-        | Op::Configure { .. }
-        | Op::CreateSession { .. }
-        | Op::CloseSession { .. }
-        | Op::Fail(_) => None,
     }
 }
 

@@ -106,6 +106,25 @@ pub enum Op<'a> {
     Fail(ErrorCode),
 }
 
+impl<'a> Op<'a> {
+    /// The path it looks at, if that is one.
+    pub fn path(&self) -> Option<&'a str> {
+        match self {
+            Self::Create(create) => Some(create.path),
+            Self::Delete { path, .. }
+            | Self::SetData { path, .. }
+            | Self::SetAcl { path, .. }
+            | Self::Check { path, .. }
+            | Self::Reap { path } => Some(path),
+            Self::Multi(_)
+            | Self::Configure { .. }
+            | Self::CreateSession { .. }
+            | Self::CloseSession { .. }
+            | Self::Fail(_) => None,
+        }
+    }
+}
+
 /// The four creates of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Create<'a> {

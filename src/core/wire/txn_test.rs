@@ -219,23 +219,7 @@ proptest! {
                 Op::Multi(ops) => ops.first(),
                 op => Some(op),
             };
-            prop_assert_eq!(path(&bytes), first.and_then(path_of));
+            prop_assert_eq!(path(&bytes), first.and_then(Op::path));
         }
-    }
-}
-
-fn path_of<'a>(op: &Op<'a>) -> Option<&'a str> {
-    match op {
-        Op::Create(create) => Some(create.path),
-        Op::Delete { path, .. }
-        | Op::SetData { path, .. }
-        | Op::SetAcl { path, .. }
-        | Op::Check { path, .. }
-        | Op::Reap { path } => Some(path),
-        Op::Multi(_)
-        | Op::CreateSession { .. }
-        | Op::CloseSession { .. }
-        | Op::Configure { .. }
-        | Op::Fail(_) => None,
     }
 }

@@ -56,21 +56,9 @@ fn by_mode(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
 
 /// A null spoils the whole record here, whatever else is wrong with it.
 fn without_null(op: Op<'_>) -> Result<Op<'_>, DecodeError> {
-    let has_null = match &op {
-        Op::Create(create) => {
-            create.path == NULL || create.acl.iter().any(|entry| entry.id == NULL)
-        }
-        Op::SetData { path, .. } | Op::Delete { path, .. } | Op::Check { path, .. } => {
-            *path == NULL
-        }
-        Op::SetAcl { .. }
-        | Op::Multi(_)
-        | Op::Reap { .. }
-        | Op::Configure { .. }
-        | Op::CreateSession { .. }
-        | Op::CloseSession { .. }
-        | Op::Fail(_) => false,
-    };
+    let spoils_acl = matches!(&op, Op::Create(create)
+        if create.acl.iter().any(|entry| entry.id == NULL));
+    let has_null = op.path() == Some(NULL) || spoils_acl;
     if has_null { Err(DecodeError::Null) } else { Ok(op) }
 }
 
