@@ -2,7 +2,7 @@
 
 use super::{LinkSettings, Links};
 use crate::switchboard::Switchboard;
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use ostler_core::rooms::{peer, pipeline};
 use ostler_core::types::ServerId;
 use ostler_core::wire::peer::{FRAME_BYTES_MAX, Greeting, LinkMessage, decode};
@@ -111,7 +111,9 @@ fn take_frames(ends: &Ends, unread: &mut BytesMut) -> io::Result<()> {
     Ok(())
 }
 
-fn next_frame(unread: &mut BytesMut, bytes_max: usize) -> io::Result<Option<bytes::Bytes>> {
+/// The next whole frame, in memory of its own: what is kept of it would else keep the whole buffer
+/// that it was read into, and the next read would need another one.
+fn next_frame(unread: &mut BytesMut, bytes_max: usize) -> io::Result<Option<Bytes>> {
     let Some(length) = unread.first_chunk() else { return Ok(None) };
     let length = u32::from_le_bytes(*length) as usize;
     if length > bytes_max {
@@ -122,7 +124,9 @@ fn next_frame(unread: &mut BytesMut, bytes_max: usize) -> io::Result<Option<byte
         return Ok(None);
     }
     unread.advance(4);
-    Ok(Some(unread.split_to(length).freeze()))
+    let frame = Bytes::copy_from_slice(&unread[..length]);
+    unread.advance(length);
+    Ok(Some(frame))
 }
 
 fn invalid(error: impl std::error::Error + Send + Sync + 'static) -> io::Error {
@@ -155,4 +159,26 @@ pub(super) async fn await_greeting(
     tokio::time::timeout(patience, whole)
         .await
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_frame_does_not_keep_the_buffer_it_was_read_into() {
+        let mut unread = BytesMut::with_capacity(READ_BYTES);
+        let buffer = unread.as_ptr();
+        let mut kept = Vec::new();
+        for byte in 0..100 {
+            unread.extend_from_slice(&[3, 0, 0, 0, byte, byte, byte, 2]);
+            let frame = next_frame(&mut unread, 100).expect("it is short enough");
+            kept.push(frame.expect("it is whole"));
+            assert!(next_frame(&mut unread, 100).expect("it is short enough").is_none());
+            unread.advance(1);
+            unread.reserve(READ_BYTES);
+        }
+        assert_eq!(unread.as_ptr(), buffer, "there was room in it all the time");
+        assert!(kept.iter().zip(0..).all(|(frame, byte)| frame[..] == [byte; 3]));
+    }
 }
