@@ -22,6 +22,10 @@ JAVA_OPTIONS = "-Xmx4g -Dfile.encoding=UTF-8 -Djava.awt.headless=true"
 # Both sync every write before it is answered: ZooKeeper by its default (forceSync), Ostler always.
 CONFIG = {"maxClientCnxns": "0", "tickTime": "2000", "maxSessionTimeout": "60000"}
 RUN_SECONDS_MAX = 900
+# The machine rests if it is idle for such a share of such a time.
+CALM_SHARE = 0.85
+CALM_SECONDS = 0.15
+CALM_SECONDS_MAX = 6
 
 
 class Side:
@@ -67,6 +71,7 @@ class Side:
 
     def drive(self, row, size):
         """One run of a row's load against this side; the harness's report as a dictionary."""
+        await_calm()
         return bench(row.workload, self, "-t", size.seconds, "--warm-up", size.warm_up,
                      *row.options)
 
@@ -104,6 +109,29 @@ class Side:
         lines = [Path(f"/proc/{pid}/status").read_text().splitlines() for pid in self.pids]
         return sum(int(line.split()[1]) * 1024 for status in lines for line in status
                    if line.startswith("VmRSS:"))
+
+
+def await_calm():
+    """Returns when the machine rests, or after a few seconds if it does not.
+
+    Servers go on after a load: they collect garbage, write snapshots and remove old files. Whoever
+    is measured next must not pay for that.
+    """
+    deadline = time.monotonic() + CALM_SECONDS_MAX
+    before = jiffies()
+    while time.monotonic() < deadline:
+        time.sleep(CALM_SECONDS)
+        now = jiffies()
+        idle, all_of_it = (later - earlier for later, earlier in zip(now, before))
+        if idle > CALM_SHARE * all_of_it:
+            return
+        before = now
+
+
+def jiffies():
+    """Time that the processors were idle, and all their time; to wait for a disk is not idle."""
+    spent = [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return spent[3], sum(spent)
 
 
 def bench(workload, side, *options):
