@@ -327,7 +327,14 @@ pub(crate) fn tree_store(
         Hosted::new(machine, room, clock, faults.clone())
     };
     let members = settings.ensemble.as_ref().map(EnsembleSettings::text).unwrap_or_default();
-    let first = make(TreeStore::new(plan.view.clone(), schedule, replayed).among(members));
+    // Members count the same transactions: those that began together would take their snapshots
+    // together, and hold up each other's disks and a quorum of logs.
+    let turn = settings.ensemble.as_ref().map_or(0, |ensemble| {
+        let before = ensemble.members.range(..settings.server).count() as u64;
+        settings.snapshot_every_txns / ensemble.members.len().max(1) as u64 * before
+    });
+    let store = TreeStore::new(plan.view.clone(), schedule, replayed.max(turn));
+    let first = make(store.among(members));
     let factory = move |legacy: Legacy<'_, Hosted<TreeStore<ReadView>, TreeStoreRoom>>| {
         let tenant = legacy.tenant.ok_or("what it left was lost with its first successor")?;
         let Remains { machine, at, undone, inputs, .. } = tenant.remains();

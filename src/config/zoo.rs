@@ -9,7 +9,9 @@ use super::zoo_keys::{self, Convert, Row, Verdict};
 use super::zoo_members;
 use config::ValueKind;
 
-/// Where ZooKeeper's defaults, which hold for a key that zoo.cfg leaves out, differ from ours.
+/// Where ZooKeeper's defaults, which hold for a key that zoo.cfg leaves out, differ from ours. Not so
+/// for `snapCount`: a hundred thousand writes, which ZooKeeper takes two seconds and more for, are a
+/// tenth of a second here, and as fast replayed.
 const PLACE_OF_DEFAULTS: &str = "ZooKeeper's default";
 
 /// Reads `text`, which stands in `file`.
@@ -17,7 +19,6 @@ pub(crate) fn read(file: &str, text: &str) -> Layer {
     let mut layer = Layer::default();
     layer.data_dir_awaited_in = Some(file.to_owned());
     layer.set("session.tick_ms", PLACE_OF_DEFAULTS, 3000_i64);
-    layer.set("snapshot.every_txns", PLACE_OF_DEFAULTS, 100_000_i64);
     layer.set("tree.extended_types", PLACE_OF_DEFAULTS, false);
     let properties = properties::read(text);
     for property in &properties {

@@ -107,7 +107,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         &["snapCount"],
         Mapped("snapshot.every_txns", Number),
-        "transactions between snapshots, always this many: they need no random spread here",
+        "transactions between snapshots, always this many; members take them in turns",
     ),
     row(
         &["snapSizeLimitInKb"],
