@@ -4,6 +4,7 @@
 //! simulator; here is what only processes, files and sockets can show.
 
 mod history;
+mod large;
 mod once;
 mod rolling;
 mod servers;

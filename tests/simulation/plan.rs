@@ -14,7 +14,7 @@ use crate::panics::{MORTAL, Moment};
 use crate::server::Name;
 use list::PROMISES;
 use ostler_core::wire::native::HelloOptions;
-use ostler_core::zab::io::Timing;
+use ostler_core::zab::io::{Flow, Timing};
 
 /// Shortest time that is simulated, in milliseconds.
 const RUN_MS_MIN: u64 = 30_000;
@@ -68,6 +68,8 @@ pub(crate) struct Plan {
     /// Snapshots kept; 0 keeps all.
     pub(crate) snapshots_kept: usize,
     pub(crate) window_bytes: usize,
+    /// How much is between servers at a time.
+    pub(crate) flow: Flow,
     /// Where an epoch's counter rolls over.
     pub(crate) counter_max: Option<u32>,
     /// One in so many elections is won by somebody else; 0 for none.
@@ -98,6 +100,17 @@ pub(crate) struct Plan {
 impl Plan {
     /// The plan of a seed.
     pub(crate) fn draw(seed: u64) -> Self {
+        let mut plan = Self::third(seed);
+        let mut dice = Chance::of(seed, 12);
+        if dice.one_in(2) {
+            plan.flow.under_way_bytes = dice.pick(&[1, 100, 400, 2000]);
+            plan.flow.together_bytes = dice.pick(&[1, 100, 400]);
+        }
+        plan
+    }
+
+    /// As seeds were read when servers sent each other as much as there was.
+    pub(crate) fn third(seed: u64) -> Self {
         let mut plan = Self::second(seed);
         if !plan.faults.is_empty() {
             plan.draw_tree_panics(&mut Chance::of(seed, 11));
@@ -215,6 +228,7 @@ impl Plan {
             snapshot_every_txns: dice.pick(&[4, 20, 20, 60, u64::MAX]),
             snapshots_kept: dice.pick(&[1, 1, 2, 3, 0]),
             window_bytes: dice.pick(&[0, 300, 3000, 1 << 20]),
+            flow: Flow::default(),
             counter_max: dice.pick(&[None, None, None, Some(3), Some(10), Some(40)]),
             disloyal_one_in: dice.pick(&[0, 0, 2, 4]),
             skew_ppm: dice.pick(&[0, 1000, 50_000]),

@@ -335,6 +335,7 @@ fn pipeline(
         window_bytes: if plan.servers() == 1 { 0 } else { plan.window_bytes },
         first_serial,
     });
+    pipeline.let_flow(plan.flow);
     if let Some(counter_max) = plan.counter_max {
         pipeline.roll_over_at(counter_max);
     }

@@ -20,6 +20,26 @@ pub struct Timing {
     pub finalize_ms: u64,
 }
 
+/// How much of what clients write is on its way from server to server at a time; more waits where
+/// it came. Else a server with many busy clients would send more than a link can hold, lose the
+/// link, and send it all again.
+#[derive(Clone, Copy, Debug)]
+pub struct Flow {
+    /// Bytes of payload sent and undecided, on the way to a leader and from a leader to a quorum.
+    /// Nothing more departs once it is so much.
+    pub under_way_bytes: usize,
+    /// Bytes of payload in one message, unless one write alone is longer.
+    pub together_bytes: usize,
+}
+
+impl Default for Flow {
+    /// Far less than a learner may owe (`LEARNER_BYTES_MAX`), far more than is under way between
+    /// servers that stand near each other.
+    fn default() -> Self {
+        Self { under_way_bytes: 16 << 20, together_bytes: 1 << 20 }
+    }
+}
+
 /// What can happen to an election.
 #[derive(Clone, Debug)]
 pub enum ElectionInput {

@@ -11,7 +11,7 @@ use super::{Effect, Input, PeerMessage, Pipeline, PipelineSettings};
 use crate::rooms::Now;
 use crate::types::limits::UNHEARD_MESSAGES_MAX;
 use crate::types::{ServerId, Zxid};
-use crate::zab::io::{MemberInput, Timing};
+use crate::zab::io::{Flow, MemberInput, Timing};
 use crate::zab::member::Member;
 use crate::zab::quorum::Membership;
 use crate::zab::{LogOrder, Recovered, Restated};
@@ -23,14 +23,16 @@ pub(super) struct Ground {
     pub(super) membership: Membership,
     pub(super) timing: Timing,
     pub(super) window_bytes: usize,
+    pub(super) flow: Flow,
     /// See [`Pipeline::roll_over_at`].
     pub(super) counter_max: Option<u32>,
 }
 
 impl Ground {
     pub(super) fn member(&self, me: ServerId, recovered: Recovered) -> Member {
-        let Self { membership, timing, window_bytes, counter_max } = self;
+        let Self { membership, timing, window_bytes, flow, counter_max } = self;
         let mut member = Member::new(me, membership.clone(), *timing, recovered, *window_bytes);
+        member.let_flow(*flow);
         if let Some(counter_max) = counter_max {
             member.roll_over_at(*counter_max);
         }
@@ -75,12 +77,13 @@ impl Pipeline {
             return None;
         }
         let Self { me, ground, desk, attached, ready, lost, delivered, time_ms, .. } = self;
-        let Ground { membership, timing, window_bytes, counter_max } = ground;
+        let Ground { membership, timing, window_bytes, flow, counter_max } = ground;
         let recovered = Recovered { delivered, time_ms, ..Recovered::default() };
         let settings =
             PipelineSettings { me, membership, timing, recovered, window_bytes, first_serial: 0 };
         let mut heir = Self::new(settings);
         heir.ground.counter_max = counter_max;
+        heir.ground.flow = flow;
         heir.proposed = self.proposed;
         heir.last_proposal_bytes = self.last_proposal_bytes;
         heir.proposal_bytes = self.proposal_bytes;

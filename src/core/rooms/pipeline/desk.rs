@@ -5,6 +5,9 @@
 //! ones of their connection. Whatever becomes of a leader, a request stays here until it is known
 //! to have happened, or is handed out again because it can no longer have.
 //!
+//! The leader is told of them in their order, of so much at a time as may be under way. Those that
+//! wait for that count for nothing yet.
+//!
 //! Connections that only want to be vouched for, and say so together, share one question, which
 //! the leader gets as this server's own.
 //!
@@ -14,12 +17,16 @@ use super::relay::{Forwarded, ForwardedBody};
 use super::requests::{Claim, Committed, CommittedBody, Sender};
 use crate::types::{ConnectionId, SessionId, Xid, Zxid};
 use crate::zab::Proposal;
+use crate::zab::io::Flow;
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use bytes::Bytes;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
+
+/// Places made at once for what the leader is told of.
+const TOLD_PLACES_MAX: usize = 1024;
 
 /// A request that the leader has a part in.
 #[derive(Debug)]
@@ -32,6 +39,14 @@ pub(super) enum HeldBody {
 }
 
 impl HeldBody {
+    /// Size of what the leader gets of it.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Write(payload) => payload.len(),
+            Self::Confirm(_) | Self::Vouch | Self::Claim(_) | Self::Attach { .. } => 0,
+        }
+    }
+
     /// Whether it never has a place of its own in the history.
     fn is_confirmation(&self) -> bool {
         match self {
@@ -50,14 +65,25 @@ struct Held {
     after: Vec<Committed>,
 }
 
+impl Held {
+    /// What the leader is told of it.
+    fn forwarded(&self, serial: u64) -> Forwarded {
+        let Sender { session, connection, .. } = *self.sender;
+        Forwarded { serial, session, connection, body: asked_by(&self.body) }
+    }
+}
+
 /// See the module.
 ///
 /// Invariant: `slots[i]` is the request with the number `first + i`, unless it is done; the first
-/// slot is never done.
+/// slot is never done. `told_bytes` is what all before `untold` carry.
 #[derive(Debug)]
 pub(super) struct Desk {
     first: u64,
     slots: VecDeque<Option<Held>>,
+    /// The first that the leader was not told of.
+    untold: u64,
+    told_bytes: usize,
     /// The last request under way of each connection that has any.
     lanes: HashMap<ConnectionId, u64, FixedState>,
     /// Confirmations that wait for the history to get there.
@@ -74,6 +100,8 @@ impl Desk {
         Self {
             first,
             slots: VecDeque::new(),
+            untold: first,
+            told_bytes: 0,
             lanes: HashMap::with_hasher(FixedState::default()),
             reaching: BTreeSet::new(),
             confirmations: HashMap::with_hasher(FixedState::default()),
@@ -86,11 +114,34 @@ impl Desk {
         self.slots.len()
     }
 
-    /// Takes in a request and says what the leader is to be told.
-    pub(super) fn hold(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) -> Forwarded {
-        let asked = asked_by(&body);
-        let serial = self.seat(sender, xid, body);
-        Forwarded { serial, session: sender.session, connection: sender.connection, body: asked }
+    /// Takes in a request.
+    pub(super) fn hold(&mut self, sender: &Arc<Sender>, xid: Xid, body: HeldBody) {
+        self.seat(sender, xid, body);
+    }
+
+    /// What the leader is to be told next: no more in one message, and no more under way, than that.
+    pub(super) fn tell(&mut self, flow: Flow) -> Option<Vec<Forwarded>> {
+        self.untold = self.untold.max(self.first);
+        let untold = place(self.first, self.untold);
+        if untold == self.slots.len() {
+            return None;
+        }
+        let places = (self.slots.len() - untold).min(TOLD_PLACES_MAX);
+        let (mut told, mut bytes) = (Vec::with_capacity(places), 0);
+        for slot in self.slots.range(untold..) {
+            let size = slot.as_ref().map_or(0, |held| held.body.bytes());
+            let is_enough = bytes > 0 && bytes + size > flow.together_bytes;
+            if is_enough || self.told_bytes >= flow.under_way_bytes {
+                break;
+            }
+            // Those who only want to be vouched for have asked already, together.
+            let asking = slot.as_ref().filter(|held| !matches!(held.body, HeldBody::Vouch));
+            told.extend(asking.map(|held| held.forwarded(self.untold)));
+            bytes += size;
+            self.told_bytes += size;
+            self.untold += 1;
+        }
+        (!told.is_empty()).then_some(told)
     }
 
     /// Takes in connections that want to be vouched for; says what the leader is to be asked.
@@ -224,6 +275,7 @@ impl Desk {
     /// Forgets everything under way; returns the connections it came on.
     pub(super) fn clear(&mut self) -> Vec<ConnectionId> {
         self.first += self.slots.len() as u64;
+        (self.untold, self.told_bytes) = (self.first, 0);
         let held = core::mem::take(&mut self.slots).into_iter().flatten();
         let connections: BTreeSet<_> = held.map(|held| held.sender.connection).collect();
         self.lanes.clear();
@@ -233,28 +285,20 @@ impl Desk {
         connections.into_iter().collect()
     }
 
-    /// Everything under way, for a new leader, in order, what an earlier leader vouched for too.
-    /// Those who want to be vouched for share one question, at the place of the first of them:
-    /// they stand before whatever else their connections have asked.
-    pub(super) fn again(&mut self) -> Vec<Forwarded> {
+    /// A new leader was told of nothing, what an earlier one vouched for is void. Those who want to
+    /// be vouched for share one question, which may come before all else: they have nothing under
+    /// way before it.
+    pub(super) fn again(&mut self) -> Option<Forwarded> {
         self.forget_vouchers();
         self.shared.clear();
-        let mut all = Vec::new();
-        let (mut first, mut unvouched) = (0, Vec::new());
+        (self.untold, self.told_bytes) = (self.first, 0);
         let numbered = self.slots.iter().zip(self.first..);
-        for (serial, held) in numbered.filter_map(|(slot, serial)| Some((serial, slot.as_ref()?))) {
-            if matches!(held.body, HeldBody::Vouch) {
-                first = if unvouched.is_empty() { all.len() } else { first };
-                unvouched.push(serial);
-                continue;
-            }
-            let Sender { session, connection, .. } = *held.sender;
-            all.push(Forwarded { serial, session, connection, body: asked_by(&held.body) });
-        }
-        if let Some(question) = self.ask_for(unvouched) {
-            all.insert(first, question);
-        }
-        all
+        let is_vouch = |slot: &Option<Held>| {
+            slot.as_ref().is_some_and(|held| matches!(held.body, HeldBody::Vouch))
+        };
+        let unvouched = numbered.filter(|(slot, _)| is_vouch(slot)).map(|(_, serial)| serial);
+        let unvouched = unvouched.collect();
+        self.ask_for(unvouched)
     }
 
     fn is_held(&self, serial: u64) -> bool {
@@ -302,6 +346,9 @@ impl Desk {
     fn remove(&mut self, serial: u64) -> Option<Held> {
         let at = usize::try_from(serial.checked_sub(self.first)?).ok()?;
         let held = self.slots.get_mut(at)?.take()?;
+        if serial < self.untold {
+            self.told_bytes -= held.body.bytes();
+        }
         let connection = held.sender.connection;
         if held.body.is_confirmation() {
             self.confirmed_one(connection);

@@ -12,6 +12,7 @@
 //! Elections and links are not here, nor is what a payload means.
 
 mod anew;
+mod clients;
 mod desk;
 mod io;
 mod lead;
@@ -30,14 +31,14 @@ use super::{Machine, Now};
 use crate::types::{ConnectionId, ServerId, SessionId, Xid, Zxid};
 use crate::wire::txn;
 use crate::words::Summary;
-use crate::zab::io::{MemberEffect, MemberInput};
+use crate::zab::io::{Flow, MemberEffect, MemberInput};
 use crate::zab::member::Member;
 use crate::zab::message::Message;
 use crate::zab::{Proposal, Reign};
 use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::vec::Vec;
 use anew::{Ground, rests_on_a_member};
-use desk::{Desk, HeldBody};
+use desk::Desk;
 use lead::Asked;
 use owners::Owners;
 
@@ -153,6 +154,8 @@ impl Machine for Pipeline {
             Input::Tick => self.tell(MemberInput::Tick),
         }
         self.drive(now, effects);
+        // What was decided made room for more.
+        self.forward(effects);
         self.hand_over(effects);
         if self.has_asked && !self.desk.asks() {
             self.has_asked = false;
@@ -166,7 +169,8 @@ impl Pipeline {
     pub fn new(settings: PipelineSettings) -> Self {
         let PipelineSettings { me, membership, timing, recovered, window_bytes, first_serial } =
             settings;
-        let ground = Ground { membership, timing, window_bytes, counter_max: None };
+        let flow = Flow::default();
+        let ground = Ground { membership, timing, window_bytes, flow, counter_max: None };
         Self {
             me,
             alone: ground.membership.is_single(),
@@ -215,6 +219,12 @@ impl Pipeline {
     /// Requests that wait for this server's proof that it leads.
     pub fn confirmations(&self) -> usize {
         self.tokens.len()
+    }
+
+    /// How much may be under way, if it is not the usual: see [`Member::let_flow`].
+    pub fn let_flow(&mut self, flow: Flow) {
+        self.ground.flow = flow;
+        self.member.let_flow(flow);
     }
 
     /// The Zab member, for four-letter words and metrics.
@@ -360,8 +370,9 @@ impl Pipeline {
         });
         let owns: Vec<_> = owns.collect();
         self.claim(owns, effects);
-        let again = self.changing(|this| this.desk.again());
-        self.forward(again, effects);
+        let question = self.changing(|this| this.desk.again());
+        self.ask(question, effects);
+        self.forward(effects);
     }
 
     fn suspend(&mut self, effects: &mut Vec<Effect>) {
@@ -370,68 +381,6 @@ impl Pipeline {
         self.tokens.clear();
         self.desk.forget_vouchers();
         effects.push(Effect::Suspended);
-    }
-
-    // Requests of this server's clients.
-
-    fn submit(&mut self, submission: Submission, effects: &mut Vec<Effect>) {
-        let forwarded = self.changing(|this| this.hold(submission));
-        self.forward(forwarded, effects);
-    }
-
-    /// Takes requests in; says what the leader is to be told.
-    fn hold(&mut self, submission: Submission) -> Vec<Forwarded> {
-        let Submission { sender, items } = submission;
-        if self.lost.contains(&sender.connection) {
-            self.dropped += items.len() as u64;
-            return Vec::new();
-        }
-        let mut forwarded = Vec::new();
-        for Item { xid, body } in items {
-            let held = match body {
-                ItemBody::Write(payload) => HeldBody::Write(payload),
-                ItemBody::Confirm(frame) => HeldBody::Confirm(frame),
-                ItemBody::Claim(claim) => HeldBody::Claim(claim),
-                ItemBody::Attach { session, timeout_ms } => {
-                    HeldBody::Attach { session, timeout_ms }
-                }
-                ItemBody::Travel(frame) => {
-                    let body = CommittedBody::Travel(frame);
-                    let committed = Committed { sender: Some(sender.clone()), xid, body };
-                    self.ready.extend(self.desk.follow(&sender, committed));
-                    continue;
-                }
-            };
-            forwarded.push(self.desk.hold(&sender, xid, held));
-        }
-        forwarded
-    }
-
-    /// To the leader, if there is one whose history is known here.
-    fn forward(&mut self, requests: Vec<Forwarded>, effects: &mut Vec<Effect>) {
-        let Way::Open(reign) = self.way else { return };
-        if requests.is_empty() {
-            return;
-        }
-        if reign.leader == self.me {
-            self.take_in(self.me, requests, effects);
-        } else {
-            let relay = PeerMessage::Relay(Relay::Forward(requests));
-            effects.push(Effect::Send(reign.leader, relay));
-        }
-    }
-
-    /// A request was refused because its session had moved, and will never act. So must nothing
-    /// that its connection asked behind it, or a write could take effect without the one before:
-    /// a later leader need not know of the takeover, which may be lost with the one that refused.
-    fn abandon(&mut self, serial: u64, effects: &mut Vec<Effect>) {
-        let connection = self.changing(|this| {
-            let connection = this.desk.abandon(serial)?.connection;
-            this.desk.forget(connection);
-            this.lost.insert(connection);
-            Some(connection)
-        });
-        effects.extend(connection.map(|connection| Effect::Kick(alloc::vec![connection])));
     }
 
     // Other servers.

@@ -107,6 +107,6 @@ impl Pipeline {
             this.dropped += (all - senders.len()) as u64;
             this.desk.hold_unvouched(&senders)
         });
-        self.forward(asked.into_iter().collect(), effects);
+        self.ask(asked, effects);
     }
 }

@@ -4,6 +4,7 @@
 use super::LEARNER_BYTES_MAX;
 use super::ground::{Effects, Ground};
 use super::leader::{Leader, Phase};
+use super::queue::Head;
 use super::window::weight;
 use crate::types::{ServerId, Zxid};
 use crate::zab::io::MemberEffect;
@@ -19,24 +20,42 @@ impl Leader {
             out.push(MemberEffect::Refused(origins));
             return;
         }
-        if self.roll_over.is_closed() || self.pulse.is_on_probation() {
-            self.roll_over.keep(drafts);
-            return;
-        }
-        if !drafts.is_empty() {
+        if self.queue.is_empty() && !drafts.is_empty() && self.may_order() {
             self.order(ground, drafts, out);
+            return self.roll(ground, out);
+        }
+        self.queue.push(drafts);
+        self.resume(ground, out);
+    }
+
+    /// Whether more may depart.
+    fn may_order(&self) -> bool {
+        self.under_way.bytes() < self.flow.under_way_bytes
+            && !self.roll_over.is_closed()
+            && !self.pulse.is_on_probation()
+    }
+
+    /// Orders what waits, as far as that is possible now.
+    pub(super) fn resume(&mut self, ground: &mut Ground, out: &mut Effects) {
+        while self.may_order() {
+            match self.queue.pop(self.flow.together_bytes) {
+                Some(Head::Writes(drafts)) => self.order(ground, drafts, out),
+                Some(Head::Confirm(confirm)) => self.prove(ground, confirm, out),
+                None => break,
+            }
         }
         self.roll(ground, out);
     }
 
-    /// As many as the epoch has places for; the rest is kept for the next.
+    /// As many as the epoch has places for; the rest waits for the next.
     fn order(&mut self, ground: &mut Ground, mut drafts: Vec<Draft>, out: &mut Effects) {
         let previous = ground.logged();
         let begin = if previous.epoch() == self.epoch { previous.counter() } else { 0 };
         let room = self.roll_over.room(begin);
         if drafts.len() > room {
             let rest = drafts.split_off(room);
-            self.roll_over.keep(rest);
+            self.queue.put_back(rest);
+            self.roll_over.fill();
         }
         let time_ms = ground.time_ms.max(ground.now.wall_ms);
         let (epoch, mut last) = (self.epoch, Zxid::new(self.epoch, begin));
@@ -54,11 +73,11 @@ impl Leader {
             return ground.append(entries, out);
         }
         let bytes = entries.iter().map(weight).sum();
+        self.under_way.push(last, bytes);
         let committed = ground.committed;
         let peers = self.peers.iter_mut().filter(|(_, peer)| peer.is_forwarded());
         for (learner, peer) in peers {
-            peer.unacknowledged.push_back((last, bytes));
-            peer.unacknowledged_bytes += bytes;
+            peer.unacknowledged.push(last, bytes);
             let entries = entries.clone();
             let message = Message::Propose { epoch, previous, entries, committed };
             out.push(MemberEffect::Send(*learner, message));
@@ -70,7 +89,7 @@ impl Leader {
     /// A learner that does not keep up must not fill the memory of everybody's leader.
     fn drop_the_slow(&mut self, ground: &mut Ground, out: &mut Effects) {
         let is_slow = |bytes: usize| bytes > LEARNER_BYTES_MAX;
-        let slow = self.peers.iter().filter(|(_, peer)| is_slow(peer.unacknowledged_bytes));
+        let slow = self.peers.iter().filter(|(_, peer)| is_slow(peer.unacknowledged.bytes()));
         let slow: Vec<_> = slow.map(|(learner, _)| *learner).collect();
         for learner in slow {
             out.push(MemberEffect::Disconnect(learner));
@@ -93,10 +112,7 @@ impl Leader {
             return self.remove(ground, from, out);
         }
         peer.matched = peer.matched.max(durable);
-        while let Some((_, bytes)) = peer.unacknowledged.front().filter(|(z, _)| *z <= durable) {
-            peer.unacknowledged_bytes -= bytes;
-            peer.unacknowledged.pop_front();
-        }
+        peer.unacknowledged.pop_until(durable);
         self.advance(ground, out);
     }
 
@@ -115,8 +131,9 @@ impl Leader {
             out.extend(adopted.map(|(to, _)| MemberEffect::Send(*to, message.clone())));
             // Before the writes it proves, for these may be later than the read.
             self.pulse.settle_committed(committed, out);
+            self.under_way.pop_until(committed);
         }
         ground.deliver(out);
-        self.roll(ground, out);
+        self.resume(ground, out);
     }
 }

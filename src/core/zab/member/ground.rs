@@ -6,7 +6,7 @@
 use super::window::Window;
 use crate::rooms::Now;
 use crate::types::{ServerId, Zxid};
-use crate::zab::io::{MemberEffect, Timing};
+use crate::zab::io::{Flow, MemberEffect, Timing};
 use crate::zab::quorum::Membership;
 use crate::zab::{History, HistoryReader, LogOrder, Proposal, Recovered, Reign};
 use alloc::collections::btree_map::Entry;
@@ -68,6 +68,7 @@ pub(super) struct Ground {
     pub(super) current: Reign,
     pub(super) window: Window,
     pub(super) window_bytes: usize,
+    pub(super) flow: Flow,
     pub(super) durable: Zxid,
     pub(super) committed: Zxid,
     /// Handed to the host.
@@ -147,6 +148,7 @@ impl Ground {
             current: recovered.current,
             window: Window::new(recovered.last),
             window_bytes,
+            flow: Flow::default(),
             durable: recovered.last,
             committed: recovered.committed.max(recovered.delivered),
             given: recovered.delivered,

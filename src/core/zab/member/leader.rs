@@ -7,14 +7,15 @@
 use super::EPOCH_MAX;
 use super::ground::{Effects, Ground, Promise};
 use super::pulse::Pulse;
+use super::queue::{Queue, UnderWay};
 use super::roll_over::RollOver;
 use super::sync::Sync;
 use super::window::Window;
 use crate::types::{Epoch, ServerId, Zxid};
-use crate::zab::io::MemberEffect;
+use crate::zab::io::{Flow, MemberEffect};
 use crate::zab::message::Message;
 use crate::zab::{LogOrder, Reign};
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -58,9 +59,8 @@ pub(super) struct Peer {
     pub(super) is_counted: bool,
     /// Durable there.
     pub(super) matched: Zxid,
-    /// Batches on their way: where each ends, and its bytes.
-    pub(super) unacknowledged: VecDeque<(Zxid, usize)>,
-    pub(super) unacknowledged_bytes: usize,
+    /// Batches on their way.
+    pub(super) unacknowledged: UnderWay,
 }
 
 /// See the module.
@@ -76,6 +76,10 @@ pub(super) struct Leader {
     pub(super) peers: BTreeMap<ServerId, Peer>,
     pub(super) pulse: Pulse,
     pub(super) roll_over: RollOver,
+    pub(super) queue: Queue,
+    /// Batches that are not committed.
+    pub(super) under_way: UnderWay,
+    pub(super) flow: Flow,
     pub(super) progress_ms: u64,
 }
 
@@ -86,8 +90,7 @@ impl Peer {
             progress: Progress::Waiting,
             is_counted: false,
             matched: Zxid::ZERO,
-            unacknowledged: VecDeque::new(),
-            unacknowledged_bytes: 0,
+            unacknowledged: UnderWay::default(),
         }
     }
 
@@ -121,6 +124,9 @@ impl Leader {
             peers: BTreeMap::new(),
             pulse: Pulse::new(ground.now.mono_ms),
             roll_over,
+            queue: Queue::default(),
+            under_way: UnderWay::default(),
+            flow: ground.flow,
             progress_ms: ground.now.mono_ms,
         }
     }
@@ -140,7 +146,7 @@ impl Leader {
             return;
         }
         self.remove(ground, from, out);
-        self.roll_over.forget_kept_of(from);
+        self.queue.forget(from);
         out.push(MemberEffect::BeginsAnew(from));
         self.peers.insert(from, Peer::new(attempt));
         match self.phase {
@@ -349,7 +355,7 @@ impl Leader {
         if self.is_serving {
             out.push(MemberEffect::Suspend);
         }
-        let drafts = self.roll_over.take_drafts();
+        let drafts = self.queue.take_drafts();
         if !drafts.is_empty() {
             let origins = drafts.iter().map(|draft| draft.origin).collect();
             out.push(MemberEffect::Refused(origins));

@@ -14,6 +14,7 @@ mod ground;
 mod leader;
 mod learner;
 mod pulse;
+mod queue;
 mod roll_over;
 mod staging;
 mod sync;
@@ -24,7 +25,7 @@ use self::leader::{Leader, Peer};
 use self::learner::Learner;
 use self::roll_over::{COUNTER_MAX, RollOver};
 use self::sync::Chunk;
-use super::io::{MemberEffect, MemberInput, Timing};
+use super::io::{Flow, MemberEffect, MemberInput, Timing};
 use super::message::Message;
 use super::quorum::Membership;
 use super::{Draft, History, HistoryReader, Recovered, Reign};
@@ -118,6 +119,11 @@ impl Member {
     /// what is otherwise rare. Takes effect with the next role.
     pub fn roll_over_at(&mut self, counter_max: u32) {
         self.counter_max = counter_max.max(1);
+    }
+
+    /// How much may be under way, if it is not the usual. Takes effect with the next role.
+    pub fn let_flow(&mut self, flow: Flow) {
+        self.ground.flow = flow;
     }
 
     /// Begins: the host is given what is known to be committed, and a leader is looked for.

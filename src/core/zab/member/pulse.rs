@@ -6,6 +6,7 @@
 
 use super::ground::{Effects, Ground};
 use super::leader::{Leader, Peer, Phase};
+use super::queue::Confirm;
 use crate::types::{ServerId, Zxid};
 use crate::zab::io::MemberEffect;
 use crate::zab::message::Message;
@@ -199,9 +200,21 @@ impl Leader {
             return;
         }
         // What it has to have seen may be a write that has no place in the history yet.
-        if self.roll_over.keep_confirm(token, asker) {
-            return;
+        let confirm = Confirm { token, asker };
+        if self.queue.is_empty() {
+            self.prove(ground, confirm, out);
+        } else {
+            self.queue.push_confirm(confirm);
         }
+    }
+
+    /// Gives the proof, or begins what leads to it.
+    pub(super) fn prove(
+        &mut self,
+        ground: &Ground,
+        Confirm { token, asker }: Confirm,
+        out: &mut Effects,
+    ) {
         let round = self.pulse.round + 1;
         let waiting = Waiting { token, target: ground.logged(), round };
         if self.is_proven_by(ground, asker) {
@@ -216,6 +229,7 @@ impl Leader {
             self.beat(ground, out);
         }
     }
+
     /// Whether it takes no more than this server and the one that asks. Whoever promised a later
     /// epoch before the read came would have to be one of the two, yet one leads, and the other
     /// followed when it asked, which it did after the read had come.

@@ -4,6 +4,7 @@
 use super::*;
 use crate::types::limits::UNHEARD_MESSAGES_MAX;
 
+mod flow;
 mod moves;
 
 /// Three pipelines whose elections are decided by the test, whose disks are instant and whose
