@@ -152,6 +152,17 @@ fn an_unknown_key_of_zoo_cfg_warns_and_stops_nothing() {
 }
 
 #[test]
+fn a_request_larger_than_servers_can_send_each_other_is_not_allowed() {
+    let loaded = loaded("zoo.cfg", "dataDir=/d\njute.maxbuffer=0x6400000\n");
+    assert_eq!(loaded.settings.frame_bytes_max, 32 << 20);
+    let told = "zoo.cfg:2: jute.maxbuffer: 104857600 is more than is possible: 33554432 holds";
+    assert_eq!(loaded.warnings, [told]);
+    let text = "[client]\nframe_bytes_max = 104857600\n";
+    let told = refused("my.toml", text);
+    assert!(told.contains("write a whole number from 1024 to 33554432"), "{told}");
+}
+
+#[test]
 fn what_is_not_there_yet_warns_unless_it_is_switched_off() {
     let text = "dataDir=/d\nadmin.enableServer=false\naudit.enable=true\n";
     let warnings = loaded("zoo.cfg", text).warnings;

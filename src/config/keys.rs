@@ -6,6 +6,7 @@
 
 use super::problem::Problem;
 use config::{Value, ValueKind};
+use ostler_core::types::limits::REQUEST_BYTES_MAX;
 
 /// One key of ours.
 pub(crate) struct Key {
@@ -35,6 +36,7 @@ pub(crate) enum Kind {
 /// The greatest 32-bit milliseconds, about 24 days.
 const MS_MAX: i64 = i32::MAX as i64;
 const COUNT_MAX: i64 = i64::MAX / 2;
+const FRAME_MAX: i64 = REQUEST_BYTES_MAX as i64;
 
 const fn key(name: &'static str, kind: Kind, meaning: &'static str) -> Key {
     Key { name, kind, meaning }
@@ -58,7 +60,7 @@ pub(crate) const KEYS: &[Key] = &[
     key("client.threads", Kind::Number(0, 256), "threads that own client sockets"),
     key("client.connections_per_ip_max", Kind::Number(0, 1 << 31), "connections of one address"),
     key("client.connections_max", Kind::Number(0, 1 << 31), "connections in all"),
-    key("client.frame_bytes_max", Kind::Number(1024, 1 << 30), "bytes of the largest request"),
+    key("client.frame_bytes_max", Kind::Number(1024, FRAME_MAX), "bytes of the largest request"),
     key("client.outstanding_max", Kind::Number(1, 1 << 31), "requests in the server at a time"),
     key("client.handshake_timeout_ms", Kind::Number(1, MS_MAX), "time to open a session"),
     key("client.words", Kind::List, "four-letter words that are answered"),
@@ -87,6 +89,14 @@ pub(crate) const LEVELS: [&str; 6] = ["critical", "error", "warning", "info", "d
 /// The key of this name.
 pub(crate) fn find(name: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.name == name)
+}
+
+/// The greatest that this key, a number, may be.
+pub(crate) fn most(name: &str) -> i64 {
+    match find(name).map(|key| key.kind) {
+        Some(Kind::Number(_, most)) => most,
+        _ => i64::MAX,
+    }
 }
 
 /// Whether this key is a number that may be zero.

@@ -115,6 +115,15 @@ fn set(
 ) -> Fate {
     let place_and_key = format!("{place}: {}", property.key);
     match converted(&property.value, convert, target) {
+        Ok(Some(ValueKind::I64(asked))) if matches!(convert, Convert::AtMost) => {
+            let most = keys::most(target);
+            if asked > most {
+                let told =
+                    format!("{place_and_key}: {asked} is more than is possible: {most} holds");
+                layer.warnings.push(told);
+            }
+            layer.set(target, &place_and_key, ValueKind::I64(asked.min(most)));
+        }
         Ok(Some(value)) => layer.set(target, &place_and_key, value),
         Ok(None) => {}
         Err(expected) => {
@@ -136,7 +145,7 @@ fn converted(
 ) -> Result<Option<ValueKind>, &'static str> {
     Ok(Some(match convert {
         // ZooKeeper takes what is negative for zero, wherever zero means anything.
-        Convert::Number => match number(value)? {
+        Convert::Number | Convert::AtMost => match number(value)? {
             below if below < 0 && keys::takes_zero(target) => ValueKind::I64(0),
             number => ValueKind::I64(number),
         },

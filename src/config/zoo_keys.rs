@@ -36,6 +36,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Convert {
     /// A whole number; -1 is "ZooKeeper's own choice" and becomes 0.
     Number,
+    /// A whole number; one that is greater than we can is taken for the greatest, with a warning.
+    AtMost,
     /// A whole number of KiB, to bytes; nothing is set when it is not positive.
     Kib,
     /// `true`, in any case; all else is false.
@@ -55,7 +57,7 @@ const fn row(names: &'static [&'static str], fate: Verdict, why: &'static str) -
     Row { names, fate, why }
 }
 
-use Convert::{Kib, List, Number, Purge, Retain, Switch, Text, Yes};
+use Convert::{AtMost, Kib, List, Number, Purge, Retain, Switch, Text, Yes};
 use Verdict::{Honoured, Ignored, Mapped, Membership, NotYet, RefusedUnless};
 
 const OFF: Verdict = RefusedUnless(&["false", "no", "off", ""]);
@@ -100,7 +102,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
     row(
         &["jute.maxbuffer"],
-        Honoured("client.frame_bytes_max", Number),
+        Honoured("client.frame_bytes_max", AtMost),
         "bytes of the largest request",
     ),
     row(&["4lw.commands.whitelist"], Honoured("client.words", List), "words that are answered"),

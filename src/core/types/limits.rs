@@ -2,6 +2,9 @@
 
 /// Largest request frame, as ZooKeeper's default `jute.maxbuffer`, in bytes.
 pub const FRAME_BYTES_DEFAULT: usize = 0xf_ffff;
+/// Largest request frame that may be allowed, in bytes. A link between servers holds two of them
+/// together with all else, and so does what a learner may owe its leader.
+pub const REQUEST_BYTES_MAX: usize = 32 << 20;
 /// Largest frame of a connection that has not shaken hands yet, in bytes. A connect request has
 /// 45 with the password every known client sends; longer passwords are refused only for being
 /// wrong, as ZooKeeper does.
