@@ -10,7 +10,7 @@ use super::zoo_members;
 use config::ValueKind;
 
 /// Where ZooKeeper's defaults, which hold for a key that zoo.cfg leaves out, differ from ours. Not so
-/// for `snapCount`: a hundred thousand writes, which ZooKeeper takes two seconds and more for, are a
+/// for `snapCount`: a hundred thousand writes, which ZooKeeper takes a second and more for, are a
 /// tenth of a second here, and as fast replayed.
 const PLACE_OF_DEFAULTS: &str = "ZooKeeper's default";
 
